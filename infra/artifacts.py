@@ -1,0 +1,188 @@
+"""Finished work on disk: build in a temporary folder, rename when whole, manifest last.
+
+A folder counts as finished when its `manifest.json` is present, names the same inputs and every output still has
+its recorded SHA-256. A crash at any point therefore leaves either nothing or something that is redone.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import file_digest
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from infra.errors import BusyError, MissingError
+
+MANIFEST = "manifest.json"
+_STAGING = ".staging-"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished folder is made of and contains."""
+
+    kind: str
+    inputs: dict[str, str]
+    """Name → digest of everything that determines the content."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Numbers worth knowing without opening the outputs."""
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Relative path → `{"sha256": …, "bytes": …}`."""
+    code_version: str = ""
+    created: str = ""
+
+
+def finish(folder: Path, *, kind: str, inputs: Mapping[str, str], build: Callable[[Path], Mapping[str, Any]]) -> bool:
+    """Make `folder` once: skip it when finished, otherwise build it whole or not at all.
+
+    Args:
+        folder: final place.
+        kind: what it is, e.g. `corpus`.
+        inputs: digests that determine the content; a finished folder with other inputs is replaced.
+        build: writes everything into the staging folder it is given and returns the facts for the manifest.
+
+    Returns:
+        True when `build` ran, False when the work was already there.
+
+    Raises:
+        BusyError: another run is working on this folder.
+    """
+    with folder_lock(folder):
+        if is_finished(folder, inputs):
+            return False
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = folder.with_name(f"{_STAGING}{folder.name}")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        facts = build(staging)
+        seal(staging, kind=kind, inputs=inputs, facts=facts)
+        publish(staging, folder)
+        return True
+
+
+def seal(folder: Path, *, kind: str, inputs: Mapping[str, str], facts: Mapping[str, Any]) -> Manifest:
+    """Write the manifest of everything in `folder`; call it last."""
+    manifest = Manifest(
+        kind=kind,
+        inputs=dict(inputs),
+        facts=dict(facts),
+        outputs={
+            path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != MANIFEST
+        },
+        code_version=code_version(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    write_json(folder / MANIFEST, vars(manifest))
+    return manifest
+
+
+def publish(staging: Path, folder: Path) -> None:
+    """Rename `staging` to `folder`, replacing an unfinished or outdated one."""
+    if folder.exists():
+        outdated = folder.with_name(f"{_STAGING}outdated-{folder.name}")
+        shutil.rmtree(outdated, ignore_errors=True)
+        folder.rename(outdated)
+        staging.rename(folder)
+        shutil.rmtree(outdated)
+    else:
+        staging.rename(folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a finished folder.
+
+    Raises:
+        MissingError: `folder` is not there, has no manifest, or the manifest does not parse.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise MissingError(f"there is no folder {folder}")
+    if not path.is_file():
+        raise MissingError(
+            f"{folder} has no {MANIFEST}: it was never finished", "run the stage again; unfinished folders are rebuilt"
+        )
+    try:
+        return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise MissingError(f"{path} cannot be read: {error}", "delete the folder and run the stage again") from None
+
+
+def is_finished(folder: Path, inputs: Mapping[str, str] | None = None) -> bool:
+    """Whether `folder` has a manifest, of these `inputs` if given, whose outputs are all present and unchanged."""
+    try:
+        manifest = read_manifest(folder)
+    except MissingError:
+        return False
+    if inputs is not None and manifest.inputs != dict(inputs):
+        return False
+    return all(
+        (path := folder / name).is_file() and path.stat().st_size == entry["bytes"] and sha256(path) == entry["sha256"]
+        for name, entry in manifest.outputs.items()
+    )
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; the lock ends with the process, however it ends.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BusyError(
+            f"another run is working on {folder}", "wait for it, or end that process; its lock ends with it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+@lru_cache
+def code_version() -> str:
+    """The commit of this checkout (with `+` when it has changes), or the installed version."""
+    root = Path(__file__).parent.parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        pass
+    try:
+        return version("prd-pipeline")
+    except PackageNotFoundError:
+        return "unknown"

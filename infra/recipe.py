@@ -1,0 +1,130 @@
+"""Reading recipes: YAML files that may extend one another, with dotted overrides from the command line."""
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from infra.errors import RecipeError
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+RecipeT = TypeVar("RecipeT", bound=BaseModel)
+
+
+def shipped_recipes() -> list[str]:
+    """Names that `--recipe` accepts without a path."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: list[str], model: type[RecipeT]) -> RecipeT:
+    """Resolve a recipe and validate it.
+
+    Args:
+        name_or_path: a shipped name (`miniature`) or the path of a YAML file.
+        overrides: `section.key=value` strings; values are YAML.
+        model: the pydantic model of the whole recipe.
+
+    Raises:
+        RecipeError: unknown name, bad YAML, a loop of `extends`, a misspelt key or a value out of range.
+    """
+    path = recipe_path(name_or_path)
+    tree = _read_with_parents(path, seen=())
+    for override in overrides:
+        _apply_override(tree, override)
+    tree.setdefault("name", path.stem)
+    return validate(tree, model, origin=str(path))
+
+
+def validate(tree: dict[str, Any], model: type[RecipeT], origin: str) -> RecipeT:
+    """`model.model_validate` with messages that name the key and the nearest valid one."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(issue, model) for issue in error.errors()]
+        raise RecipeError(
+            f"{origin} is not a valid recipe:\n" + "\n".join(f"  - {line}" for line in lines),
+            "`prd config show` prints every key with its value",
+        ) from None
+
+
+def recipe_path(name_or_path: str) -> Path:
+    """File of a recipe name or path.
+
+    Raises:
+        RecipeError: there is none; the message suggests near names.
+    """
+    if name_or_path in shipped_recipes():
+        return SHIPPED / f"{name_or_path}.yaml"
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        return path
+    near = difflib.get_close_matches(name_or_path, shipped_recipes(), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"shipped recipes: {', '.join(shipped_recipes())}; or give a .yaml"
+    raise RecipeError(f"there is no recipe {name_or_path!r}", hint)
+
+
+def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise RecipeError(f"{path}: `extends` goes round in a circle")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path} must be a mapping of sections")
+    parent = tree.pop("extends", None)
+    if parent is None:
+        return tree
+    beside = path.parent / str(parent)
+    parent_path = beside if beside.is_file() else recipe_path(str(parent))
+    return _merge(_read_with_parents(parent_path, (*seen, path.resolve())), tree)
+
+
+def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge key by key; anything else replaces."""
+    merged = dict(base)
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        raise RecipeError(f"override {override!r} is not of the form section.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    node = tree
+    for key in keys[:-1]:
+        if not isinstance(node.get(key), dict):
+            node[key] = {}
+        node = node[key]
+    node[keys[-1]] = value
+
+
+def _explain(issue: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in issue["loc"])
+    if issue["type"] != "extra_forbidden":
+        return f"{where}: {issue['msg']} (got {issue['input']!r})"
+    known = _fields_at(issue["loc"][:-1], model)
+    near = difflib.get_close_matches(str(issue["loc"][-1]), known, n=1)
+    suggestion = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}" if known else ""
+    return f"{where}: unknown key; {suggestion}"
+
+
+def _fields_at(location: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
+    """Field names of the section at `location`; empty where it passes through a list or a union."""
+    section: Any = model
+    for part in location:
+        field = getattr(section, "model_fields", {}).get(part)
+        section = field.annotation if field else None
+    return list(getattr(section, "model_fields", {}))

@@ -1,0 +1,74 @@
+"""What a teacher is to its callers: rendered pixels in, the gradient of the distillation loss for those pixels out.
+
+Legend: B prompts, V views a prompt, C channels, H and W pixels.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+MapName = Literal["rgb", "normal", "disparity"]
+"""Rendered maps: colour [.., 3], camera-space normal as (n + 1) / 2 [.., 3], inverted linear depth [.., 1]; all in [0, 1]."""
+
+MAP_CHANNELS: dict[MapName, int] = {"rgb": 3, "normal": 3, "disparity": 1}
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """What a teacher looks at. Known before its weights are loaded, so the student can prepare pixels for it."""
+
+    name: str
+    maps: tuple[MapName, ...]
+    """Maps that make up the channels of `TeacherRequest.pixels`, in this order."""
+    views: int
+    """Views of one prompt that it judges together: 4, or 1 for a single picture."""
+    resolution: int
+    """Height and width of the pixels it takes. The student resizes, so that requests stay small."""
+    resize: Literal["bilinear", "average"]
+    """How rendered maps come to `resolution`."""
+
+    @property
+    def channels(self) -> int:
+        return sum(MAP_CHANNELS[name] for name in self.maps)
+
+
+@dataclass(frozen=True)
+class TeacherRequest:
+    """One call. Equal requests get equal replies, wherever the teacher sits (to rounding between devices)."""
+
+    pixels: Tensor  # [B*V, C, H, W] in [0, 1], prompt-major, views fastest; no gradient
+    c2w: Tensor  # [B*V, 4, 4] camera to world: right, up, backwards, position; z up, front at +x
+    relative_distance: Tensor  # [B*V] camera distance times tan(fov / 2); the field of view of the training cameras
+    prompts: tuple[str, ...]  # B
+    progress: float  # finished fraction of the training run in [0, 1], for the ramps
+    seed: int  # names all randomness of the call
+
+
+@dataclass(frozen=True)
+class TeacherReply:
+    """The answer to one request."""
+
+    gradient: Tensor  # [B*V, C, H, W] d(loss)/d(pixels), averaged over prompts; on the CPU when it came from an actor
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Numbers to log: `loss`, `gradient_norm`, `timestep`, `weight` and what else the teacher finds telling."""
+
+
+class Teacher(Protocol):
+    """A loaded teacher. Construct it with `(config: TeacherConfig, device: torch.device)`."""
+
+    spec: TeacherSpec
+
+    def __call__(self, request: TeacherRequest) -> TeacherReply: ...
+
+
+class PendingReply(Protocol):
+    """An answer on its way."""
+
+    def result(self) -> TeacherReply:
+        """Wait for the answer; call it once.
+
+        Raises:
+            TrainingError: the teacher stayed away or returned values that are not finite.
+        """
+        ...
