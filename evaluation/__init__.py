@@ -1,0 +1,1 @@
+"""Meshes → views → CLIP metrics → report → gate → registry."""

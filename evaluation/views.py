@@ -1,0 +1,61 @@
+"""A mesh as evaluation sees it: unlit vertex colours before a plain background, never mirrored.
+
+Legend: V views, N vertices, H rows and W columns of the image, row 0 at its top.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluation.config import ViewsConfig
+from prd.cameras import orbit
+from prd.mesh import Mesh, vertex_normals
+from prd.raster import rasterizer_for
+
+_AMBIENT = 0.3  # of the clay picture, so that grazing faces do not go black
+
+
+@dataclass(frozen=True)
+class Views:
+    """Pictures of one mesh, on the CPU."""
+
+    colour: Tensor  # [V, H, W, 3] uint8, what CLIP judges
+    shape: Tensor  # [H, W, 3] uint8, the first view as grey clay lit from the camera; for people
+
+
+def why_unusable(mesh: Mesh) -> str:
+    """Why a mesh cannot be looked at; empty when it can."""
+    if mesh.is_empty:
+        return "the mesh is empty"
+    if not (mesh.vertices.isfinite().all() and mesh.colours.isfinite().all()):
+        return "the mesh has values that are not finite"
+    low, high = mesh.bounds
+    if float((high - low).max()) == 0.0:
+        return "the mesh has no extent"
+    return ""
+
+
+@torch.inference_mode()
+def render_views(mesh: Mesh, config: ViewsConfig, device: torch.device | str = "cpu") -> Views:
+    """Look at a usable mesh from every azimuth. Front view (azimuth 0): +y is right and +z is up."""
+    size = config.resolution
+    mesh = mesh.normalised(config.longest_side)
+    vertices, faces = mesh.vertices.to(device), mesh.faces.to(device)
+    cameras = orbit(torch.tensor(config.azimuths_deg), config.elevation_deg, config.distance, config.fov_deg)
+    towards_camera = cameras.c2w[0, :3, 2].to(device)
+
+    homogeneous = torch.cat([vertices, torch.ones_like(vertices[:, :1])], dim=-1)  # [N, 4]
+    clip = torch.einsum("vij,nj->vni", cameras.mvp(size, size).to(device), homogeneous).contiguous()
+    rasterizer = rasterizer_for(device)
+    raster = rasterizer.rasterize(clip, faces, size, size)
+
+    light = (vertex_normals(vertices, faces) @ towards_camera).abs()  # [N], from both sides
+    grey = (_AMBIENT + (1 - _AMBIENT) * light).mul(0.85)[:, None].expand(-1, 3)
+    attributes = torch.cat([mesh.colours.to(device), grey], dim=-1)  # [N, 6]
+    background = torch.tensor(config.background, device=device).repeat(2)
+    image = rasterizer.interpolate(attributes, raster, faces)  # [V, H, W, 6]
+    image = torch.where((raster.triangle > 0)[..., None], image, background)
+    image = rasterizer.antialias(image.contiguous(), raster, clip, faces)
+    pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return Views(colour=pixels[..., :3].contiguous(), shape=pixels[0, ..., 3:].contiguous())
