@@ -1,0 +1,1 @@
+"""The method: generator, renderers, progressive rendering distillation, trainer, inference and export."""

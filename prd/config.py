@@ -1,0 +1,112 @@
+"""The `generator:`, `train:` and `cluster:` sections of a recipe. Defaults are the paper's values."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from infra.config import Config, Ramp, RampConfig
+from prd.camera_config import CameraConfig
+from teachers.config import TeachersConfig
+
+
+class GeneratorConfig(Config):
+    """The text-to-triplane generator: a latent diffusion model with adapters and field heads."""
+
+    base: str
+    """Weights of the latent diffusion model it starts from: a diffusers folder."""
+    adaptation: Literal["peta", "lora", "full"] = "peta"
+    """`peta`: adapters of each plane's own in self-attention; `lora`: one shared adapter of the same size there;
+    `full`: the base itself is trained."""
+    rank: int = Field(default=16, gt=0)
+    plane_channels: int = Field(default=32, gt=0)
+    hidden_width: int = Field(default=64, gt=0)
+    """Width of the two hidden layers of each field head."""
+    sphere_radius: float = Field(default=0.5, gt=0)
+    """Radius of the sphere that an all-zero triplane describes."""
+    steps: int = Field(default=4, ge=1)
+    """K, the number of denoising steps."""
+    surface_resolution: int = Field(default=160, ge=8)
+    """Grid points along an edge when a mesh is extracted at inference."""
+
+
+class VolumeConfig(Config):
+    """The NeuS volume renderer."""
+
+    resolution: int = Field(default=128, gt=0)
+    """Height and width of the views."""
+    global_resolution: int | None = Field(default=42, gt=0)
+    """When set: views are rendered at this size and enlarged, with one patch at full size pasted in. Saves memory."""
+    patch_resolution: int = Field(default=40, gt=0)
+    near: float = Field(default=0.1, gt=0)
+    far: float = Field(default=4.0, gt=0)
+    coarse_intervals: int = Field(default=128, gt=0)
+    fine_intervals: int = Field(default=64, gt=0)
+    inverse_std: float = Field(default=99.98298475629632, gt=0)
+    """Sharpness s of the NeuS opacity, exp(10 · 0.4605); not trained."""
+    colour_gradient: Ramp = RampConfig(start=1.0, end=0.01)
+    """Factor on the gradient that reaches the colours."""
+    sparsity: Ramp = RampConfig(start=1.0, end=0.0)
+    eikonal: Ramp = RampConfig(start=1.0, end=0.0)
+
+
+class MeshConfig(Config):
+    """The mesh renderer."""
+
+    resolution: int = Field(default=512, gt=0)
+    """Height and width of the views."""
+    surface_resolution: int = Field(default=128, ge=8)
+    """Grid points along an edge of the field that the surface is extracted from."""
+    sdf_gradient: float = Field(default=0.001, ge=0)
+    """Factor on the gradient that reaches the signed distances."""
+    deformation_gradient: float = Field(default=0.001, ge=0)
+
+
+class TrainConfig(Config):
+    """Progressive rendering distillation."""
+
+    iterations: int = Field(gt=0)
+    """Optimiser steps."""
+    workers: int = Field(default=1, ge=1)
+    """Data-parallel processes."""
+    prompts_per_worker: int = Field(default=2, ge=1)
+    """Prompts of one micro-batch on one worker."""
+    accumulation: int = Field(default=1, ge=1)
+    """Micro-batches an optimiser step."""
+    zero_stage: Literal[0, 1, 2, 3] = 2
+    optimiser: Literal["adan", "adamw"] = "adan"
+    learning_rate: float = Field(default=2e-4, gt=0)
+    """Of adapters and plane output."""
+    head_learning_rate: float = Field(default=2e-4, gt=0)
+    """Of the field heads."""
+    max_inflight_steps: int = Field(default=4, ge=1)
+    """Denoising steps whose teachers may still be at work: 1 takes least memory, K overlaps most."""
+    seed: int = 0
+    cameras: CameraConfig = CameraConfig()
+    views: int = Field(default=4, ge=1)
+    volume: VolumeConfig | None = VolumeConfig()
+    mesh: MeshConfig | None = MeshConfig()
+    background: Literal["white", "random"] = "random"
+    """Behind the rendered object: white, or one random colour for each prompt and step."""
+    checkpoint_every: int = Field(default=500, ge=1)
+    keep_checkpoints: int = Field(default=3, ge=1)
+
+
+class ClusterConfig(Config):
+    """Resources; never changes a result."""
+
+    gpus_per_worker: float = Field(default=0.0, ge=0)
+    cpus_per_worker: float = Field(default=1.0, ge=0)
+    max_restarts: int = Field(default=1, ge=0)
+    """Times that lost workers are started again from the last checkpoint."""
+    object_store_mb: int = Field(default=200, ge=80)
+    """Shared memory of a Ray instance that is started here; a cluster keeps its own."""
+
+
+class TrainingRecipe(Config):
+    """What training needs of a recipe."""
+
+    name: str
+    generator: GeneratorConfig
+    teachers: TeachersConfig
+    train: TrainConfig
+    cluster: ClusterConfig = ClusterConfig()

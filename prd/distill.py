@@ -1,0 +1,196 @@
+"""Algorithm 1: progressive rendering distillation.
+
+    for k = 1 … K:                                  T = t_1 > t_2 > … > t_K
+        z_t  ← α_t ẑ_0 + σ_t ε                      fresh noise; ẑ_0 is noise itself when k = 1
+        ẑ_0  ← (z_t − σ_t ε̂(z_t; t, y)) / α_t
+        fields ← decode(ẑ_0)
+        views  ← render(fields, cameras)            by volume and by mesh, cameras drawn anew
+        ask every teacher for d(loss)/d(views)
+        ẑ_0  ← stop-gradient(ẑ_0)
+    backward through every step with the teachers' answers, each weighted 1/K
+
+Weights change only after all K steps and ẑ_0 is detached between them, so no forward pass waits for a teacher.
+
+Legend: B prompts, V views, N = B*V, P = 6 planes, K steps.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from infra.seeds import derive_seed, generator_for
+from prd.cameras import Cameras, sample_training_cameras
+from prd.config import TrainConfig
+from prd.generator import TriplaneGenerator
+from prd.render.maps import RenderedViews, teacher_pixels
+from prd.render.mesh import render_mesh
+from prd.render.volume import render_volume
+from teachers.contract import PendingReply, TeacherRequest, TeacherSpec
+from teachers.pool import TeacherPool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The prompts of one micro-batch and where in the run it stands."""
+
+    prompts: tuple[str, ...]  # B
+    text: Tensor  # [B, L, D] embeddings for the generator
+    progress: float
+    """Finished fraction of the run in [0, 1]."""
+    seed: int
+    """Names all randomness of this micro-batch."""
+
+
+@dataclass
+class _Asked:
+    """A question on its way to a teacher, and the pixels whose gradient will come back."""
+
+    label: str
+    pixels: Tensor  # [N, C, R, R], attached to the student's graph
+    reply: PendingReply
+
+
+@dataclass
+class _Step:
+    """A denoising step whose backward pass is still to come."""
+
+    regulariser: Tensor
+    asked: list[_Asked] = field(default_factory=list)
+
+
+def distill(
+    student: TriplaneGenerator,
+    teachers: TeacherPool,
+    batch: Batch,
+    config: TrainConfig,
+    backward: Callable[[Tensor], None],
+) -> dict[str, float]:
+    """Run Algorithm 1 on one micro-batch and accumulate the student's gradients.
+
+    Args:
+        student: the generator in training.
+        teachers: whom to ask.
+        batch: prompts, their embeddings, seed and progress.
+        config: renderers, cameras, ramps and `max_inflight_steps`.
+        backward: called K times with a loss whose sum over the calls is the loss of the iteration.
+
+    Returns:
+        Numbers to log, averaged over the K steps.
+
+    Raises:
+        TrainingError: a teacher stayed away or answered with values that are not finite.
+    """
+    metrics = _Metrics()
+    in_flight: deque[_Step] = deque()
+
+    def settle() -> None:
+        backward(_loss(in_flight.popleft(), metrics) / len(student.timesteps))
+
+    noise = generator_for(batch.seed, "noise")
+    clean = student.initial_noise(len(batch.prompts), noise)
+    for k, timestep in enumerate(student.timesteps):
+        fresh = clean if k == 0 else student.initial_noise(len(batch.prompts), noise)
+        noisy = fresh if k == 0 else student.schedule.add_noise(clean, fresh, timestep)
+        predicted = student.predict_noise(noisy, timestep, batch.text)
+        clean = student.schedule.predict_clean(noisy, predicted, timestep)
+        planes = student.decode(clean)
+
+        in_flight.append(_render_and_ask(student, planes, teachers, batch, k, config, metrics))
+        if len(in_flight) == config.max_inflight_steps:
+            settle()
+        clean = clean.detach()
+    while in_flight:
+        settle()
+    return metrics.means()
+
+
+def _render_and_ask(
+    student: TriplaneGenerator,
+    planes: Tensor,  # [B, 6, C, H, W]
+    teachers: TeacherPool,
+    batch: Batch,
+    k: int,
+    config: TrainConfig,
+    metrics: "_Metrics",
+) -> _Step:
+    draws = generator_for(batch.seed, k, "render")
+    fields, prompts = student.fields(planes), len(batch.prompts)
+    cameras = sample_training_cameras(prompts, config.views, draws, config.cameras).to(planes.device)
+    background = _background(prompts, config, draws).to(planes.device)
+
+    # A step that nothing sees still takes part in the backward pass, on every process alike.
+    step = _Step(regulariser=planes.sum() * 0.0)
+    renderings: dict[str, RenderedViews] = {}
+    if config.mesh is not None:
+        renderings["mesh"] = render_mesh(fields, cameras, background, config.mesh)
+    if config.volume is not None:
+        volume = render_volume(fields, cameras, background, config.volume, batch.progress, draws)
+        renderings["volume"] = volume.views
+        sparsity, eikonal = volume.sparsity(), volume.eikonal()
+        step.regulariser = (
+            step.regulariser
+            + config.volume.sparsity.at(batch.progress) * sparsity
+            + config.volume.eikonal.at(batch.progress) * eikonal
+        )
+        metrics.add({"sparsity": sparsity.item(), "eikonal": eikonal.item()})
+
+    first_view = torch.randint(config.views, (prompts,), generator=draws)
+    for turn, (renderer, views) in enumerate(renderings.items()):
+        for name, spec in teachers.specs.items():
+            chosen = _views_for(spec, prompts, config.views, first_view + turn * (config.views // 2))
+            pixels = teacher_pixels(views.select(chosen), spec)
+            request = _request(pixels, cameras.select(chosen), batch, derive_seed(batch.seed, k, renderer, name))
+            step.asked.append(_Asked(f"{name}/{renderer}", pixels, teachers.submit(name, request)))
+    return step
+
+
+def _loss(step: _Step, metrics: "_Metrics") -> Tensor:
+    """A scalar whose gradient is that of the teachers' losses plus the regularisers'."""
+    loss = step.regulariser
+    for asked in step.asked:
+        reply = asked.reply.result()
+        loss = loss + (asked.pixels * reply.gradient.to(asked.pixels)).sum()
+        metrics.add({f"teachers/{asked.label}/{name}": value for name, value in reply.metrics.items()})
+    return loss
+
+
+def _views_for(spec: TeacherSpec, prompts: int, views: int, start: Tensor) -> Tensor:  # -> [B * spec.views]
+    """Rows of the views a teacher gets: all of a prompt's, or as many from `start` [B] as it judges, evenly around."""
+    offsets = torch.arange(spec.views) * (views // spec.views)
+    if spec.views == views:
+        start = torch.zeros_like(start)
+    return (torch.arange(prompts).unsqueeze(1) * views + (start.unsqueeze(1) + offsets) % views).flatten()
+
+
+def _request(pixels: Tensor, cameras: Cameras, batch: Batch, seed: int) -> TeacherRequest:
+    return TeacherRequest(
+        pixels=pixels.detach(),
+        c2w=cameras.c2w,
+        relative_distance=cameras.relative_distance,
+        prompts=batch.prompts,
+        progress=batch.progress,
+        seed=seed,
+    )
+
+
+def _background(prompts: int, config: TrainConfig, draws: torch.Generator) -> Tensor:  # -> [N, 3]
+    if config.background == "white":
+        return torch.ones(prompts * config.views, 3)
+    return torch.rand(prompts, 3, generator=draws).repeat_interleave(config.views, dim=0)
+
+
+class _Metrics:
+    """Means of named numbers."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._values.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        return {name: sum(values) / len(values) for name, values in self._values.items()}

@@ -1,0 +1,115 @@
+"""The text-to-triplane generator: a latent diffusion model, adapted to denoise and decode six planes together.
+
+Legend: B prompts, P = 6 planes, L text tokens, h and w latent texels, H and W plane texels, C plane channels.
+A batch of planes is prompt-major: row = prompt * 6 + plane.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from prd.adapters import PLANES, adapt_decoder, adapt_unet
+from prd.config import GeneratorConfig
+from prd.fields import FieldHeads, TriplaneFields
+from prd.schedule import NoiseSchedule, few_step_timesteps
+
+LATENT_CHANNELS = 4
+
+
+class TriplaneGenerator(nn.Module):
+    """Six planes from noise and text in K denoising steps.
+
+    Args:
+        unet: diffusers' `UNet2DConditionModel` that predicts noise. Adapted in place, its own weights are frozen.
+        vae: diffusers' `AutoencoderKL`; its decoder is adapted, its encoder dropped.
+        config: sizes and the kind of adaptation.
+    """
+
+    def __init__(self, unet: nn.Module, vae: nn.Module, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.schedule = NoiseSchedule.scaled_linear()
+        self.timesteps = few_step_timesteps(config.steps)
+        base = [*unet.parameters(), *vae.decoder.parameters(), *vae.post_quant_conv.parameters()]  # type: ignore[union-attr]
+        for parameter in base:
+            parameter.requires_grad_(config.adaptation == "full")
+        adapt_unet(unet, config.rank, config.adaptation)
+        adapt_decoder(vae.decoder, config.rank, config.plane_channels, config.adaptation)  # type: ignore[arg-type]
+        self.unet = unet
+        self.post_quant_conv = vae.post_quant_conv
+        self.decoder = vae.decoder
+        self.heads = FieldHeads(config.plane_channels, config.hidden_width)
+
+    @classmethod
+    def from_base(cls, folder: Path, config: GeneratorConfig) -> "TriplaneGenerator":
+        """An untrained generator on the latent diffusion model of a diffusers folder, in float32."""
+        from diffusers import AutoencoderKL, UNet2DConditionModel
+
+        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
+        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae")
+        return cls(unet, vae, config)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one plane's latent."""
+        size = int(self.unet.config.sample_size)  # type: ignore[union-attr, arg-type]
+        return LATENT_CHANNELS, size, size
+
+    def predict_noise(
+        self,
+        latents: Tensor,  # [B*6, 4, h, w]
+        timestep: int,
+        text: Tensor,  # [B, L, D]
+    ) -> Tensor:  # [B*6, 4, h, w]
+        """ε̂ of noisy latents; the six planes of a prompt attend to each other and share its text."""
+        planes_text = text.repeat_interleave(PLANES, dim=0)
+        return self.unet(latents, timestep, encoder_hidden_states=planes_text).sample
+
+    def decode(self, latents: Tensor) -> Tensor:  # [B*6, 4, h, w] -> [B, 6, C, H, W]
+        """Planes of clean latents, which are decoded as they are, without the autoencoder's scaling factor."""
+        return self.decoder(self.post_quant_conv(latents)).unflatten(0, (-1, PLANES))  # type: ignore[operator]
+
+    def fields(self, planes: Tensor) -> TriplaneFields:  # [B, 6, C, H, W]
+        """The fields that planes describe."""
+        return TriplaneFields(planes, self.heads, self.config.sphere_radius)
+
+    def initial_noise(self, prompts: int, generator: torch.Generator) -> Tensor:  # -> [B*6, 4, h, w]
+        """z_T, drawn on the CPU and moved to the generator's device."""
+        noise = torch.randn(prompts * PLANES, *self.latent_shape, generator=generator)
+        return noise.to(self.heads.distance.first.device)
+
+    @torch.no_grad()
+    def sample(self, noise: Tensor, text: Tensor) -> TriplaneFields:
+        """Fields of new objects by K deterministic (DDIM, η = 0) steps.
+
+        Args:
+            noise: z_T as of `initial_noise`, `[B*6, 4, h, w]`.
+            text: prompt embeddings `[B, L, D]`.
+        """
+        return self.fields(self.decode(self.denoise(noise, text)))
+
+    @torch.no_grad()
+    def denoise(self, noise: Tensor, text: Tensor) -> Tensor:  # [B*6, 4, h, w] -> [B*6, 4, h, w]
+        """The clean latents ẑ_0 of the last step."""
+        latents = clean = noise
+        for timestep, following in zip(self.timesteps, [*self.timesteps[1:], None], strict=True):
+            predicted = self.predict_noise(latents, timestep, text)
+            clean = self.schedule.predict_clean(latents, predicted, timestep)
+            if following is not None:
+                latents = self.schedule.add_noise(clean, predicted, following)
+        return clean
+
+    def trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Names and parameters of what training changes: all that a published checkpoint holds."""
+        return ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
+
+    def parameter_groups(self, learning_rate: float, head_learning_rate: float) -> list[dict]:
+        """Optimiser groups: adapters and plane output, then the field heads."""
+        heads = {id(parameter) for parameter in self.heads.parameters()}
+        rest = [parameter for _, parameter in self.trainable() if id(parameter) not in heads]
+        return [
+            {"params": rest, "lr": learning_rate},
+            {"params": list(self.heads.parameters()), "lr": head_learning_rate},
+        ]

@@ -1,0 +1,97 @@
+"""The key map of the published TriplaneTurbo checkpoints."""
+
+from torch import Tensor, nn
+
+from infra.errors import InputError
+from prd.adapters import LoRAConv2d, LoRALinear, PlaneLoRALinear
+from prd.config import GeneratorConfig
+from prd.generator import TriplaneGenerator
+
+_PREFIX = "geometry."
+_ADAPTERS = "space_generator.peft_layers.layers"
+_PLANE_SUFFIXES = tuple(f"{axes}_lora_{kind}" for kind in ("geo", "tex") for axes in ("xy", "xz", "yz"))
+_HEADS = {"sdf_network": "distance", "feature_network": "colour", "deformation_network": "deformation"}
+_HEAD_LAYERS = {0: "first", 2: "second", 4: "last"}
+
+
+def load_released(state_dict: dict[str, Tensor], unet: nn.Module, vae: nn.Module) -> TriplaneGenerator:
+    """A generator with the trained part of a published checkpoint.
+
+    Args:
+        state_dict: keys as published, `geometry.…`.
+        unet: the base U-Net (diffusers), of any width; adapted in place.
+        vae: the base autoencoder (diffusers), likewise.
+
+    Raises:
+        InputError: a tensor is missing, left over or of the wrong shape.
+    """
+    remaining = {key.removeprefix(_PREFIX): value for key, value in state_dict.items() if key.startswith(_PREFIX)}
+    remaining.pop("bbox", None)
+    try:
+        head = remaining["sdf_network.layers.0.weight"]
+        rank = remaining[f"{_ADAPTERS}.0.to_q_{_PLANE_SUFFIXES[0]}.down.weight"].shape[0]
+    except KeyError as error:
+        raise InputError(f"not a TriplaneTurbo checkpoint: {error} is missing") from None
+    config = GeneratorConfig(base="", rank=rank, plane_channels=head.shape[1], hidden_width=head.shape[0])
+    generator = TriplaneGenerator(unet, vae, config)
+
+    for index, module in enumerate(_adapted_modules(generator)):
+        _load_adapter(module, f"{_ADAPTERS}.{index}", remaining)
+    for theirs, ours in _HEADS.items():
+        for layer, name in _HEAD_LAYERS.items():
+            target = generator.heads.get_submodule(ours).get_parameter(name)
+            _copy(target, f"{theirs}.layers.{layer}.weight", remaining)
+    if remaining:
+        raise InputError(f"{len(remaining)} tensors of the checkpoint belong nowhere, e.g. {next(iter(remaining))}")
+    return generator
+
+
+def _adapted_modules(generator: TriplaneGenerator) -> list[nn.Module]:
+    """Attention blocks and convolutions in the order that the published indices count them: the U-Net's attention,
+    the decoder's, the U-Net's convolutions, the decoder's, the new output."""
+    unet, decoder = generator.unet, generator.decoder
+    attentions = [
+        unet.get_submodule(name.removesuffix(".processor"))
+        for name in unet.attn_processors  # type: ignore[union-attr]
+    ]
+    attentions.append(decoder.get_submodule("mid_block.attentions.0"))  # type: ignore[union-attr]
+    convolutions = [
+        module
+        for model in (unet, decoder)
+        for module in model.modules()  # type: ignore[union-attr]
+        if isinstance(module, LoRAConv2d)
+    ]
+    return [*attentions, *convolutions, decoder.get_submodule("conv_out")]  # type: ignore[union-attr]
+
+
+def _load_adapter(module: nn.Module, prefix: str, remaining: dict[str, Tensor]) -> None:
+    if isinstance(module, LoRAConv2d):
+        for part in ("down", "up"):
+            _copy(module.get_parameter(part), f"{prefix}.{part}.weight", remaining)
+    elif hasattr(module, "to_q"):
+        for ours, theirs in (("to_q", "to_q"), ("to_k", "to_k"), ("to_v", "to_v"), ("to_out.0", "to_out")):
+            _load_projection(module.get_submodule(ours), f"{prefix}.{theirs}", remaining)
+    else:
+        for part in ("weight", "bias"):
+            _copy(module.get_parameter(part), f"{prefix}.{part}", remaining)
+
+
+def _load_projection(module: nn.Module, prefix: str, remaining: dict[str, Tensor]) -> None:
+    for part in ("down", "up"):
+        target = module.get_parameter(part)
+        if isinstance(module, PlaneLoRALinear):
+            for plane, suffix in enumerate(_PLANE_SUFFIXES):
+                _copy(target[plane], f"{prefix}_{suffix}.{part}.weight", remaining)
+        else:
+            assert isinstance(module, LoRALinear)
+            _copy(target, f"{prefix}_lora.{part}.weight", remaining)
+
+
+def _copy(target: Tensor, key: str, remaining: dict[str, Tensor]) -> None:
+    try:
+        value = remaining.pop(key)
+    except KeyError:
+        raise InputError(f"the checkpoint has no tensor {key}") from None
+    if value.shape != target.shape:
+        raise InputError(f"{key} has shape {tuple(value.shape)}, expected {tuple(target.shape)}")
+    target.data.copy_(value)

@@ -1,0 +1,59 @@
+"""Settings for the whole suite: no network, nothing written outside temporary folders, quiet libraries."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", CUDA_VISIBLE_DEVICES="", NO_COLOR="1")
+
+from infra.environment import prepare_environment
+
+prepare_environment()
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Vectors of a reference implementation, with the side file that describes them."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self.tensors[name]
+
+    def group(self, prefix: str) -> dict[str, torch.Tensor]:
+        """Tensors below `prefix`, without it."""
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """`golden("render/neus")` reads `tests/golden/render/neus.{safetensors,json}`."""
+
+    def read(name: str) -> Golden:
+        tensors = GOLDEN / f"{name}.safetensors"
+        return Golden(
+            load_file(tensors) if tensors.exists() else {},
+            json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8")),
+        )
+
+    return read
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh `$PRD_HOME`."""
+    from infra.settings import settings
+
+    monkeypatch.setenv("PRD_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    yield tmp_path / "home"
+    settings.cache_clear()
