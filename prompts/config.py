@@ -1,0 +1,60 @@
+"""The `corpus:` section of a recipe."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from infra.config import Config
+
+Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "text", "hf"]
+
+
+class SourceConfig(Config):
+    """Where prompts come from. What is left out is inferred from the file."""
+
+    path: str = Field(min_length=1)
+    """A file, a glob, a folder saved by `datasets`, `sample:NAME` for a shipped one, or a Hub name `owner/name`."""
+    kind: Kind | None = None
+    """Format; inferred from the extension, through `.gz` too."""
+    field: str | None = None
+    """Column that holds the text; inferred when it has a usual name or is the only column of strings."""
+    key: str | None = None
+    """For `.json` files that are an object of lists: the one to read. Default: `train` if there is one, else all."""
+    name: str | None = Field(default=None, min_length=1)
+    """How rows of this source are marked; default: the file's stem."""
+    licence: str = "unknown"
+    revision: str | None = None
+    """Commit, tag or branch of a Hub data set."""
+    split: str = "train"
+    """Split of a Hugging Face data set."""
+    limit: int | None = Field(default=None, gt=0)
+    """Read no more than this many rows."""
+
+
+def _as_sources(value: Any) -> Any:
+    """One path, several with commas between, or a list of paths and mappings."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    elif isinstance(value, dict | SourceConfig):
+        value = [value]
+    if isinstance(value, list | tuple):
+        return tuple({"path": item} if isinstance(item, str) else item for item in value)
+    return value
+
+
+Sources = Annotated[tuple[SourceConfig, ...], BeforeValidator(_as_sources)]
+
+
+class CorpusConfig(Config):
+    """Which prompts the generator is distilled on."""
+
+    name: str = Field(default="corpus", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Folder below `$PRD_HOME/corpora`."""
+    sources: Sources = Field(min_length=1)
+    """In order of trust: of equal prompts the first row of the first source stays."""
+    evaluation_prompts: Sources = ()
+    """Prompts that must not be in the corpus, in any order of their words."""
+    min_words: int = Field(default=1, ge=1)
+    max_words: int = Field(default=512, ge=1)
+    languages: tuple[str, ...] | None = None
+    """ISO 639-1 codes to keep; default all. Prompts too short to tell (`und`) always stay."""

@@ -1,0 +1,247 @@
+"""Rows of files read line by line (text, JSONL, CSV, TSV) and of JSON documents. A bad line costs only itself."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from infra.errors import InputError
+from prompts.columns import choose_column
+from prompts.rows import Row, text_row
+
+_SNIFFED = 200
+"""Rows looked at to infer the text column."""
+_LONGEST_RECORD = 50
+"""Lines that one quoted CSV field may span; an unclosed quote must not swallow the rest of the file."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, unpacked if gzip.
+
+    Raises:
+        InputError: it cannot be read, or is truncated gzip.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield stream  # type: ignore[misc]
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is no whole gzip file: {error}", "fetch it again") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}", "check the path and its rights") from None
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    """Lines that are not blank, without their end."""
+    with _opened(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            if number == 1:
+                if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                    raise InputError(f"{path} is UTF-16", f"convert it: iconv -f UTF-16 -t UTF-8 {path.name}")
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            line = line.rstrip(b"\r\n")
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                lossy = line.decode(errors="replace")
+                yield Row(number, lossy, "undecodable", f"byte {error.start} is not UTF-8")
+            else:
+                if text and not text.isspace():
+                    yield Row(number, text)
+
+
+def read_text(path: Path) -> Iterator[Row]:
+    """One prompt a line."""
+    return _lines(path)
+
+
+def read_jsonl(path: Path, field: str | None) -> Iterator[Row]:
+    """One JSON object, or string, a line.
+
+    Raises:
+        InputError: no field given and none to infer.
+    """
+    rows = (_parsed(row) for row in _lines(path))
+    first = list(islice(rows, _SNIFFED))
+    objects = [value for _, value in first if isinstance(value, dict)]
+    if objects and field is None:
+        field = choose_column(_text_columns(objects), _all_columns(objects), str(path))
+    for row, value in _chain(first, rows):
+        yield row if row.reason else _row_of(row.number, value, field)
+
+
+def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
+    """A document: a list of strings or objects, or an object whose keys hold such lists.
+
+    Raises:
+        InputError: it does not parse, or is made otherwise.
+    """
+    with _opened(path) as stream:
+        content = stream.read()
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8: byte {error.start}", "convert it with iconv") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        hint = "give it the kind jsonl" if "Extra data" in str(error) else "it may be truncated; fetch it again"
+        raise InputError(f"{path} is not JSON: {error}", hint) from None
+    values = _list_in(document, key, path)
+    objects = [value for value in values[:_SNIFFED] if isinstance(value, dict)]
+    if objects and field is None:
+        field = choose_column(_text_columns(objects), _all_columns(objects), str(path))
+    for number, value in enumerate(values, start=1):
+        yield _row_of(number, value, field)
+
+
+def read_csv(path: Path, field: str | None, delimiter: str) -> Iterator[Row]:
+    """A table with a header. `Row.number` is the line on which a record begins.
+
+    Raises:
+        InputError: no header, or no field given and none to infer.
+    """
+    records = _records(path, delimiter)
+    header_row, header = next(records, (Row(0, None, "malformed"), []))
+    if header_row.reason:
+        raise InputError(f"{path} has no header", "the first line must name the columns")
+    header = [name.strip() for name in header]
+    first = list(islice(records, _SNIFFED))
+    if field is None:
+        good = [cells for row, cells in first if not row.reason and len(cells) == len(header)]
+        texts = [name for index, name in enumerate(header) if any(not _is_number(cells[index]) for cells in good)]
+        field = choose_column(texts, header, str(path))
+    column = column_index(header, field, path)
+    for row, cells in _chain(first, records):
+        if row.reason:
+            yield row
+        elif len(cells) != len(header):
+            yield Row(row.number, row.text, "columns", f"{len(cells)} instead of {len(header)}")
+        else:
+            yield Row(row.number, cells[column])
+
+
+def column_index(columns: list[str], field: str, path: Path) -> int:
+    """Where `field` is.
+
+    Raises:
+        InputError: it is not among `columns`.
+    """
+    if field not in columns:
+        raise InputError(f"{path} has no column {field!r}", f"its columns: {', '.join(columns)}")
+    return columns.index(field)
+
+
+def _records(path: Path, delimiter: str) -> Iterator[tuple[Row, list[str]]]:
+    """CSV records. Each begins with a line, and takes more of them only when that closes an open quote properly."""
+    lines = _lines(path)
+    ahead: deque[Row] = deque()
+    width = 0
+    while row := ahead.popleft() if ahead else next(lines, None):
+        text = row.text or ""
+        if row.reason:
+            yield row, []
+            continue
+        cells = text.split(delimiter) if '"' not in text else _cells([text], delimiter)
+        if cells is None:
+            for count, record in enumerate(_longer_records(text, ahead, lines), start=1):
+                cells = _cells(record, delimiter)
+                if cells is not None:
+                    if len(cells) == width:
+                        text = "\n".join(record)
+                        for _ in range(count):
+                            ahead.popleft()
+                    else:
+                        cells = None
+                    break
+        width = width or len(cells or ())
+        if cells is None:
+            yield row._replace(reason="malformed", detail="a quote is not closed"), []
+        else:
+            yield row._replace(text=text), cells
+
+
+def _longer_records(first: str, ahead: deque[Row], lines: Iterator[Row]) -> Iterator[list[str]]:
+    """`first` with one, two, … of the following lines, which stay in `ahead`."""
+    record = [first]
+    for index in range(_LONGEST_RECORD):
+        if index == len(ahead):
+            following = next(lines, None)
+            if following is None:
+                return
+            ahead.append(following)
+        if ahead[index].reason:
+            return
+        record.append(ahead[index].text or "")
+        yield list(record)
+
+
+def _cells(record: list[str], delimiter: str) -> list[str] | None:
+    """Cells of one record of one or more lines; None when its last quote is open."""
+    text = [line + "\n" for line in record[:-1]] + record[-1:]
+    try:
+        return next(csv.reader(text, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            return None
+    # A stray quote inside a cell stands as it is; a cell beyond the library's limit stays uncut.
+    try:
+        return next(csv.reader(text, delimiter=delimiter))
+    except csv.Error:
+        return ["\n".join(record)]
+
+
+def _parsed(row: Row) -> tuple[Row, Any]:
+    if row.reason:
+        return row, None
+    try:
+        return row, json.loads(row.text or "")
+    except (json.JSONDecodeError, RecursionError) as error:
+        message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+        return row._replace(reason="malformed", detail=f"not JSON: {message}"), None
+
+
+def _row_of(number: int, value: Any, field: str | None) -> Row:
+    if isinstance(value, dict) and field is not None:
+        if field not in value:
+            return Row(number, json.dumps(value, ensure_ascii=False), "missing", f"no field `{field}`")
+        return text_row(number, value[field], field)
+    return text_row(number, value)
+
+
+def _list_in(document: Any, key: str | None, path: Path) -> list[Any]:
+    if isinstance(document, list):
+        return document
+    lists = {name: value for name, value in document.items() if isinstance(value, list)} if document else {}
+    if not isinstance(document, dict) or not lists:
+        raise InputError(f"{path} is neither a list nor an object of lists", "expected strings, or objects with a text")
+    if key is not None and key not in lists:
+        raise InputError(f"{path} has no list {key!r}", f"its lists: {', '.join(lists)}")
+    if key is None and "train" in lists:
+        key = "train"
+    return lists[key] if key is not None else [value for values in lists.values() for value in values]
+
+
+def _all_columns(objects: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for value in objects for name in value))
+
+
+def _text_columns(objects: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for value in objects for name, cell in value.items() if isinstance(cell, str)))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "0")
+    except ValueError:
+        return False
+    return True
+
+
+def _chain(first: list[Any], rest: Iterable[Any]) -> Iterator[Any]:
+    yield from first
+    yield from rest

@@ -1,0 +1,66 @@
+"""The one table that goes through the whole stage, and the reasons for which a row is refused."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import polars as pl
+
+BATCH_ROWS = 50_000
+"""Rows read and cleaned at a time; bounds the memory of a source of any size."""
+
+SCHEMA = {"source_row": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String}
+
+REASONS = {
+    "malformed": "the line does not parse",
+    "undecodable": "the bytes are not UTF-8",
+    "columns": "the number of columns differs from the header's",
+    "missing": "the text field is absent or null",
+    "not_text": "the text field is no string",
+    "empty": "no letter or digit is left after cleaning",
+    "personal_data": "something like a user id, a link or an e-mail address is left after cleaning",
+    "too_short": "fewer words than `min_words`",
+    "too_long": "more words than `max_words`",
+    "language": "a language outside `languages`",
+    "evaluation_text": "equals an evaluation prompt",
+    "evaluation_words": "has the words of an evaluation prompt, in another order or with other articles",
+    "duplicate": "equals an earlier row, which `detail` names",
+}
+"""Code → meaning. A row has at most one: the first that applies."""
+
+
+class Row(NamedTuple):
+    """One row as it was read."""
+
+    number: int
+    """1-based: the line of a line-based file, the record of a table."""
+    text: str | None
+    """The prompt, or what there is of a refused row."""
+    reason: str | None = None
+    """None for a good row."""
+    detail: str | None = None
+
+
+def text_row(number: int, value: object, field: str | None = None) -> Row:
+    """A row whose text may turn out to be null or no string."""
+    if isinstance(value, str):
+        return Row(number, value)
+    if value is None:
+        return Row(number, None, "missing", f"`{field}` is null" if field else None)
+    return Row(number, str(value), "not_text", f"{type(value).__name__} instead of a string")
+
+
+def frames(rows: Iterable[Row]) -> Iterator[pl.DataFrame]:
+    """Rows as tables of `SCHEMA`, `BATCH_ROWS` at a time."""
+    stream = iter(rows)
+    while batch := list(islice(stream, BATCH_ROWS)):
+        yield pl.DataFrame(batch, schema=SCHEMA, orient="row")
+
+
+def refuse(condition: pl.Expr, reason: str, detail: pl.Expr | None = None) -> list[pl.Expr]:
+    """Columns that mark rows which meet `condition` and were good so far."""
+    hit = pl.col("reason").is_null() & condition
+    columns = [pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason")]
+    if detail is not None:
+        columns.append(pl.when(hit).then(detail).otherwise("detail").alias("detail"))
+    return columns

@@ -1,0 +1,220 @@
+"""From what a recipe names to rows: finding files, their kind, their digest, and reading them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256 as new_sha256
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from infra.artifacts import sha256
+from infra.errors import InputError
+from infra.progress import console
+from prompts import lines, tables
+from prompts.clean import normalise_texts, tidy_texts
+from prompts.config import Kind, SourceConfig
+from prompts.rows import frames
+
+SAMPLES = Path(__file__).parent / "samples"
+_SAMPLE = "sample:"
+_SAMPLES_LICENCE = "Apache-2.0"
+
+_KINDS: dict[str, Kind] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".txt": "text",
+    ".text": "text",
+    ".list": "text",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file or data set, found and identified, not yet read."""
+
+    name: str
+    """Unique in its corpus."""
+    config: SourceConfig
+    kind: Kind
+    file: str
+    """File name, or Hub name: without folders, which differ between machines."""
+    digest: str
+    """SHA-256 of the content."""
+    open: Callable[[], Iterator[pl.DataFrame]]
+    """Read it: tables of `rows.SCHEMA`. Raises InputError when it is not whole."""
+
+    @property
+    def licence(self) -> str:
+        """As configured; samples are the project's own."""
+        unstated = self.config.licence == "unknown" and self.config.path.startswith(_SAMPLE)
+        return _SAMPLES_LICENCE if unstated else self.config.licence
+
+    def identity(self) -> dict[str, Any]:
+        """What determines its rows: equal on every machine."""
+        return {
+            "name": self.name,
+            "file": self.file,
+            "kind": self.kind,
+            "licence": self.licence,
+            "field": self.config.field,
+            "key": self.config.key,
+            "split": self.config.split if self.kind == "hf" else None,
+            "limit": self.config.limit,
+            "sha256": self.digest,
+        }
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Its rows, no more than `limit`."""
+        left = self.config.limit
+        for frame in self.open():
+            if left is None:
+                yield frame
+                continue
+            yield frame.head(left)
+            left -= len(frame)
+            if left <= 0:
+                return
+
+
+def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
+    """Every file and data set that `configs` name, in their order; globs in the order of their names.
+
+    Raises:
+        InputError: one is not there, or of no known kind, or two were given the same name.
+        UnavailableError: a data set of the Hub cannot be fetched.
+    """
+    given = Counter(config.name for config in configs if config.name)
+    if repeated := [name for name, count in given.items() if count > 1]:
+        raise InputError(f"two sources are named {repeated[0]!r}", "give each a name of its own")
+    sources: list[Source] = []
+    taken: set[str] = set()
+    for config in configs:
+        files = _files(config)
+        for path in files or [None]:
+            stem = _stem(path) if path else config.path.rpartition("/")[2]
+            base = f"{config.name}/{stem}" if config.name and len(files) > 1 else config.name or stem
+            name = next(n for n in _numbered(base) if n not in taken)
+            taken.add(name)
+            sources.append(_identify(config, path, name))
+    return sources
+
+
+def load_prompts(source: str | SourceConfig) -> list[str]:
+    """Prompts of an evaluation set as they were published: in their order, equal ones merged, only spacing tidied.
+
+    Raises:
+        InputError: the source cannot be read or holds no prompt.
+        UnavailableError: it is on the Hub, which does not answer.
+    """
+    return prompts_of(find_sources([SourceConfig(path=source) if isinstance(source, str) else source]))
+
+
+def prompts_of(sources: Sequence[Source]) -> list[str]:
+    """`load_prompts` of sources that were found before."""
+    prompts: dict[str, str] = {}
+    for source in sources:
+        held, refused = 0, 0
+        for frame in source.batches():
+            refused += frame["reason"].count()
+            good = frame.filter(pl.col("reason").is_null())["text"]
+            for key, text in zip(normalise_texts(good), tidy_texts(good), strict=True):
+                if key:
+                    prompts.setdefault(key, text)
+                    held += 1
+        if not held:
+            raise InputError(f"{source.file} holds no prompt", "expected one a line, or a table with a text column")
+        if refused:
+            console.print(f"{source.file}: {refused} rows hold no prompt and were left out", markup=False)
+    return list(prompts.values())
+
+
+def _files(config: SourceConfig) -> list[Path]:
+    """Files or folder that the path names; none for a Hub name."""
+    if config.path.startswith(_SAMPLE):
+        return [_sample(config.path.removeprefix(_SAMPLE))]
+    path = Path(config.path).expanduser()
+    if path.exists():
+        return [path]
+    if any(character in config.path for character in "*?["):
+        found = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        if not found:
+            raise InputError(f"no file matches {config.path}", "check the pattern and the folder it starts in")
+        return found
+    is_hub_name = config.path.count("/") == 1 and not config.path.startswith((".", "/", "~"))
+    if config.kind in (None, "hf") and is_hub_name and _suffix(path) not in _KINDS:
+        return []
+    raise InputError(f"there is no file {config.path}", "check `corpus.sources` and `corpus.evaluation_prompts`")
+
+
+def _sample(name: str) -> Path:
+    found = {path.stem: path for path in SAMPLES.iterdir() if _suffix(path) in _KINDS}
+    if name not in found:
+        raise InputError(f"there is no sample {name!r}", f"samples: {', '.join(sorted(found))}")
+    return found[name]
+
+
+def _identify(config: SourceConfig, path: Path | None, name: str) -> Source:
+    if path is None or path.is_dir():
+        return _identify_dataset(config, path, name)
+    kind = config.kind or _KINDS.get(_suffix(path))
+    if kind is None or kind == "hf":
+        raise InputError(
+            f"{path}: the kind of this file is not known",
+            f"name it with `kind`: {', '.join(sorted({*_KINDS.values()}))}",
+        )
+    return Source(name, config, kind, path.name, _digest(path), lambda: _read(path, kind, config))
+
+
+def _identify_dataset(config: SourceConfig, folder: Path | None, name: str) -> Source:
+    dataset = tables.open_dataset(config, folder)
+    where = str(folder or config.path)
+    field = tables.text_column(dataset.features.arrow_schema, config.field, where)
+    # Of the text itself: the files of a folder or a cache differ between machines, their rows do not.
+    content = new_sha256()
+    for frame in tables.dataset_frames(dataset, field):
+        content.update("\x1e".join(frame["text"].fill_null("\x00")).encode() + b"\x1d")
+    file = folder.name if folder else config.path
+    return Source(name, config, "hf", file, content.hexdigest(), lambda: tables.dataset_frames(dataset, field))
+
+
+def _read(path: Path, kind: Kind, config: SourceConfig) -> Iterator[pl.DataFrame]:
+    if kind == "parquet":
+        return tables.read_parquet(path, config.field)
+    if kind == "jsonl":
+        return frames(lines.read_jsonl(path, config.field))
+    if kind == "json":
+        return frames(lines.read_json(path, config.field, config.key))
+    if kind == "text":
+        return frames(lines.read_text(path))
+    return frames(lines.read_csv(path, config.field, "\t" if kind == "tsv" else ","))
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}", "check the path and its rights") from None
+
+
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _stem(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).stem
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1
