@@ -30,15 +30,23 @@ def resolve_weights(reference: str) -> Path:
     Raises:
         MissingError: it is nowhere; the message says where it may be put.
     """
-    for folder in (Path(reference), settings().weights_folder / reference):
-        if folder.is_dir():
-            return folder.absolute()
+    folder = find_weights(reference)
+    if folder is not None:
+        return folder
     entry = locked_weights().get(reference)
     if entry is not None and entry.get("hub"):
         return _download(reference, entry["hub"])
     place = settings().weights_folder / reference
     origin = f"; made from {entry['origin']['repository']} ({entry['origin']['file']})" if entry else ""
     raise MissingError(f"the weights {reference!r} are not here", f"put their folder at {place}{origin}")
+
+
+def find_weights(reference: str) -> Path | None:
+    """The folder of `resolve_weights` if it is already here; never asks the network."""
+    for folder in (Path(reference), settings().weights_folder / reference):
+        if folder.is_dir():
+            return folder.absolute()
+    return None
 
 
 def weights_digest(folder: Path) -> str:

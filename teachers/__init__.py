@@ -1,1 +1,1 @@
-"""Frozen diffusion teachers: score distillation as a stateless, seeded call, served in this process or by Ray actors."""
+"""Frozen diffusion teachers: score distillation as a stateless, seeded call, in this process or in Ray actors."""

@@ -22,7 +22,7 @@ Placement = Literal["local"] | ActorPlacement
 
 
 class TeacherConfig(Config):
-    """One teacher: which class, which weights, how it guides. Values follow method.md §6 and §11."""
+    """One teacher: its class, weights and guidance. Defaults are the released system's, but for `input_range`."""
 
     kind: str
     """`stable_diffusion`, `mvdream`, `richdreamer`, or `package.module:Class` for a teacher of your own."""
@@ -41,7 +41,8 @@ class TeacherConfig(Config):
     shift: float = Field(default=0.0, ge=0.0)
     """ASD timestep shift η of the second prediction; 0 gives the classifier-score direction without a third pass."""
     weighting: Literal["paper", "reference"] = "reference"
-    """Denominator: `paper` compares the noisy latent's ẑ0, `reference` uses the clean latent in its place."""
+    """Clean estimates: `paper` takes each from its own noisy latent and timestep; `reference` puts the clean latent and
+    the first timestep in their place, as the released system does (a denominator about three times larger)."""
     weight_over: Literal["image", "prompt"] = "image"
     """Whether the denominator is averaged over an image or over all views of a prompt."""
     weight_offset: float = Field(default=0.1, gt=0.0)

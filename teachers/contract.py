@@ -6,10 +6,13 @@ Legend: B prompts, V views a prompt, C channels, H and W pixels.
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
+from teachers.config import TeacherConfig
+
 MapName = Literal["rgb", "normal", "disparity"]
-"""Rendered maps: colour [.., 3], camera-space normal as (n + 1) / 2 [.., 3], inverted linear depth [.., 1]; all in [0, 1]."""
+"""Rendered maps in [0, 1]: colour [.., 3], camera-space normal (n + 1) / 2 [.., 3], inverted linear depth [.., 1]."""
 
 MAP_CHANNELS: dict[MapName, int] = {"rgb": 3, "normal": 3, "disparity": 1}
 
@@ -55,9 +58,16 @@ class TeacherReply:
 
 
 class Teacher(Protocol):
-    """A loaded teacher. Construct it with `(config: TeacherConfig, device: torch.device)`."""
+    """A loaded teacher, under the name it has in the recipe."""
 
     spec: TeacherSpec
+
+    def __init__(self, name: str, config: TeacherConfig, device: torch.device) -> None: ...
+
+    @classmethod
+    def describe(cls, name: str, config: TeacherConfig) -> TeacherSpec:
+        """The `spec` it will have. Must not need its weights."""
+        ...
 
     def __call__(self, request: TeacherRequest) -> TeacherReply: ...
 

@@ -1,0 +1,37 @@
+"""Small teachers with seeded random weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teachers.config import TeacherConfig
+from teachers.miniature.build import build_miniature
+
+RESOLUTIONS = {"stable_diffusion": 64, "mvdream": 64, "richdreamer": 8}
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all miniature models."""
+    folder = tmp_path_factory.mktemp("miniature")
+    build_miniature(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def configure(miniature: Path) -> Callable[..., TeacherConfig]:
+    """`configure("mvdream", shift=0.1)`: the section of a recipe."""
+
+    def build(kind: str, **changes: Any) -> TeacherConfig:
+        defaults = {
+            "kind": kind,
+            "weights": str(miniature / kind.replace("_", "-")),
+            "resolution": RESOLUTIONS.get(kind, 8),
+            "guidance_scale": 7.5,
+            "placement": "local",
+        }
+        return TeacherConfig.model_validate({**defaults, **changes})
+
+    return build
