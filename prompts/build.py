@@ -68,9 +68,9 @@ def build_corpus(config: CorpusConfig, root: Path) -> Path:
     version = digest(inputs)[:12]
     folder = root / config.name / version
     if finish(folder, kind="corpus", inputs=inputs, build=partial(_build, config, sources, held_out, version)):
-        console.print(f"corpus {config.name} {version} is in {folder}", markup=False)
+        console.print(f"corpus {config.name} {version} is in {folder}", markup=False, soft_wrap=True)
     else:
-        console.print(f"corpus {config.name} {version} was there already: {folder}", markup=False)
+        console.print(f"corpus {config.name} {version} was there already: {folder}", markup=False, soft_wrap=True)
     return folder
 
 

@@ -36,7 +36,8 @@ _HOSTS = r"com|net|org|io|run|gg|me|co|ai|app|dev|tv|ly|ru|de|uk|fr|jp|cn|info|x
 
 _LINKS = (
     # Also when tokenised apart: `http : / / a.b`.
-    Rule("link", r"(?i)<?\b(?:https?|ftp)\s*:\s*/\s*/\s*[^\s<>*]*>?"),
+    Rule("link", r"(?i)<?(?:https?|ftp)\s*:\s*/\s*/\s*[^\s<>*]*>?"),
+    Rule("link", r"(?i)<?www\.[^\s<>*]+>?"),
     Rule("link", rf"(?i)<?\bwww\s*\.\s*[^\s<>*]+(?:\s(?:{_HOSTS})\b)?>?"),
 )
 _EMAIL = Rule("email", r"(?i)(?:mailto:\s*)?[\w.+%-]+\s?@\s?[\w-]+(?:\.[\w-]+)*\.\p{L}{2,}")

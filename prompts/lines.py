@@ -148,46 +148,44 @@ def _records(path: Path, delimiter: str) -> Iterator[tuple[Row, list[str]]]:
             continue
         cells = text.split(delimiter) if '"' not in text else _cells([text], delimiter)
         if cells is None:
-            for count, record in enumerate(_longer_records(text, ahead, lines), start=1):
-                cells = _cells(record, delimiter)
-                if cells is not None:
-                    if len(cells) == width:
-                        text = "\n".join(record)
-                        for _ in range(count):
-                            ahead.popleft()
-                    else:
-                        cells = None
-                    break
+            cells = _joined(text, ahead, lines, delimiter, width)
         width = width or len(cells or ())
         if cells is None:
             yield row._replace(reason="malformed", detail="a quote is not closed"), []
         else:
-            yield row._replace(text=text), cells
+            yield row, cells
 
 
-def _longer_records(first: str, ahead: deque[Row], lines: Iterator[Row]) -> Iterator[list[str]]:
-    """`first` with one, two, … of the following lines, which stay in `ahead`."""
+def _joined(first: str, ahead: deque[Row], lines: Iterator[Row], delimiter: str, width: int) -> list[str] | None:
+    """Cells of `first` and the following lines that close its quote; None, and no line is taken, when none does."""
     record = [first]
     for index in range(_LONGEST_RECORD):
-        if index == len(ahead):
-            following = next(lines, None)
-            if following is None:
-                return
+        if index == len(ahead) and (following := next(lines, None)) is not None:
             ahead.append(following)
-        if ahead[index].reason:
-            return
+        if index == len(ahead) or ahead[index].reason:
+            return None
         record.append(ahead[index].text or "")
-        yield list(record)
+        cells = _cells(record, delimiter)
+        if cells is not None:
+            if len(cells) != width:
+                return None
+            for _ in record[1:]:
+                ahead.popleft()
+            return cells
+    return None
 
 
 def _cells(record: list[str], delimiter: str) -> list[str] | None:
-    """Cells of one record of one or more lines; None when its last quote is open."""
+    """Cells of one record of one or more lines; None while its last quote is open, none when lines do not belong."""
     text = [line + "\n" for line in record[:-1]] + record[-1:]
     try:
         return next(csv.reader(text, delimiter=delimiter, strict=True))
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             return None
+    if len(record) > 1:
+        # The next row's quote seemed to close this one's: no record.
+        return []
     # A stray quote inside a cell stands as it is; a cell beyond the library's limit stays uncut.
     try:
         return next(csv.reader(text, delimiter=delimiter))

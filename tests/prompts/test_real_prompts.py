@@ -1,0 +1,35 @@
+"""Real collections, where a checkout has them beside it."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from prompts.build import build_corpus
+from prompts.config import CorpusConfig
+from prompts.corpus import corpus_stats
+from prompts.sources import load_prompts
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there")
+
+
+def test_real_collections_become_a_corpus(tmp_path):
+    names = ("objects_31k.txt", "diffusiondb_10k.json", "imageinwords_400.jsonl", "t2i_compbench_complex.txt")
+    evaluation = [str(DATA / "dreamfusion_415.json"), str(DATA / "parti_prompts.tsv")]
+    sources = ",".join(str(DATA / name) for name in names)
+    folder = build_corpus(CorpusConfig(sources=sources, evaluation_prompts=evaluation), tmp_path)
+    stats = corpus_stats(folder)
+    assert [source["read"] for source in stats["sources"]] == [30940, 10000, 400, 1000]
+    assert stats["prompts"] > 0.98 * stats["read"]
+    assert stats["refused"]["evaluation_text"] > 0
+    assert stats["languages"]["en"] > 0.75 * stats["prompts"]
+    rows = pl.read_parquet(folder / "data" / "*.parquet")
+    flagged = rows.filter(pl.col("flags").list.len() > 0)
+    assert len(flagged) < 50, "plain prompts are left alone"
+
+
+def test_real_evaluation_sets_are_whole():
+    assert len(load_prompts(str(DATA / "dreamfusion_415.json"))) == 415
+    assert len(load_prompts(str(DATA / "parti_prompts.tsv"))) > 1600

@@ -1,0 +1,87 @@
+"""The order of training: every index once an epoch, the same however the run is cut or spread."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompts.sampler import Permutation, PromptSampler, SamplerState
+
+SIZES = st.integers(1, 300)
+SEEDS = st.integers(0, 2**40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SIZES, SEEDS)
+def test_a_permutation_is_a_bijection(size, key):
+    order = Permutation(size, key)
+    assert sorted(order(index) for index in range(size)) == list(range(size))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES, SEEDS, st.integers(1, 40), st.integers(1, 3))
+def test_every_epoch_visits_each_index_once(size, seed, batch_size, epochs):
+    sampler = PromptSampler(size, seed, batch_size)
+    seen: list[int] = []
+    while len(seen) < size * epochs:
+        seen += sampler.next_batch()
+    for epoch in range(epochs):
+        assert sorted(seen[epoch * size : (epoch + 1) * size]) == list(range(size))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES, SEEDS, st.integers(1, 20), st.lists(st.integers(0, 15), min_size=1, max_size=5))
+def test_any_split_of_the_steps_into_runs_is_one_run(size, seed, batch_size, runs):
+    whole = PromptSampler(size, seed, batch_size)
+    expected = [whole.next_batch() for _ in range(sum(runs))]
+    state, got = SamplerState(), []
+    for steps in runs:
+        sampler = PromptSampler(size, seed, batch_size, state)
+        got += [sampler.next_batch() for _ in range(steps)]
+        state = SamplerState(**sampler.state.as_dict())
+    assert got == expected
+    assert state == whole.state
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES, SEEDS, st.integers(1, 24), st.integers(1, 8))
+def test_ranks_share_one_global_batch(size, seed, batch_size, world_size):
+    alone = PromptSampler(size, seed, batch_size)
+    ranks = [PromptSampler(size, seed, batch_size) for _ in range(world_size)]
+    for _ in range(4):
+        batch = alone.next_batch()
+        shares = [sampler.next_batch(rank, world_size) for rank, sampler in enumerate(ranks)]
+        for rank, share in enumerate(shares):
+            assert share == batch[rank::world_size]
+        assert sum(map(len, shares)) == batch_size
+        assert {sampler.state for sampler in ranks} == {alone.state}
+
+
+def test_seeds_and_epochs_give_other_orders():
+    def order(seed: int, epoch: int) -> list[int]:
+        return PromptSampler(1000, seed, 1000, SamplerState(epoch)).next_batch()
+
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    for index, one in enumerate(orders):
+        for other in orders[index + 1 :]:
+            assert sum(a == b for a, b in zip(one, other, strict=True)) < 20
+
+
+def test_the_order_is_mixed():
+    """Neighbours in an epoch come from everywhere: their mean distance is that of independent draws, size / 3."""
+    size = 5000
+    order = PromptSampler(size, 7, size).next_batch()
+    distance = sum(abs(a - b) for a, b in pairwise(order)) / (size - 1)
+    assert distance == pytest.approx(size / 3, rel=0.06)
+
+
+def test_a_corpus_of_any_size_needs_no_list():
+    sampler = PromptSampler(10**12, 0, 4)
+    assert all(0 <= index < 10**12 for index in sampler.next_batch())
+
+
+@pytest.mark.parametrize("state", [SamplerState(0, 10), SamplerState(-1, 0), SamplerState(0, -1)])
+def test_a_state_of_another_corpus_is_refused(state):
+    with pytest.raises(ValueError, match="does not fit"):
+        PromptSampler(10, 0, 2, state)
