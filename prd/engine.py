@@ -39,6 +39,7 @@ class Engine:
                 "train_micro_batch_size_per_gpu": config.prompts_per_worker,
                 "gradient_accumulation_steps": 1,
                 "managed_gradient_accumulation": False,
+                "gradient_clipping": 0.0,  # the method has none; DeepSpeed's own default is 1
                 "zero_allow_untested_optimizer": True,
                 "zero_optimization": {"stage": config.zero_stage, "overlap_comm": False},
                 "steps_per_print": 2**31,

@@ -27,14 +27,13 @@ class Adan(Optimizer):
         eps: float = 1e-15,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "step": 0})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One update of every parameter that has a gradient."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
-            group["step"] += 1
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._update(parameter, parameter.grad, group)
@@ -44,9 +43,12 @@ class Adan(Optimizer):
         beta1, beta2, beta3 = group["betas"]
         state = self.state[parameter]
         if not state:
+            # Counted for each parameter: a sharded optimiser steps through its shards one by one.
+            state["step"] = 0
             for name in ("mean", "mean_difference", "second_moment"):
                 state[name] = torch.zeros_like(parameter)
             state["previous"] = gradient.clone()
+        state["step"] += 1
         difference = gradient - state["previous"]
         state["mean"].lerp_(gradient, 1 - beta1)
         state["mean_difference"].lerp_(difference, 1 - beta2)
@@ -54,7 +56,7 @@ class Adan(Optimizer):
         state["second_moment"].mul_(beta3).addcmul_(nesterov, nesterov, value=1 - beta3)
         state["previous"].copy_(gradient)
 
-        step = group["step"]
+        step = state["step"]
         direction = state["mean"] / (1 - beta1**step) + state["mean_difference"] * (beta2 / (1 - beta2**step))
         scale = (state["second_moment"] / (1 - beta3**step)).sqrt_().add_(group["eps"])
         parameter.addcdiv_(direction, scale, value=-group["lr"])

@@ -1,0 +1,121 @@
+"""The data-parallel engine against plain torch: two processes, different data, K backward calls an update."""
+
+import os
+import socket
+
+import pytest
+import torch
+import torch.multiprocessing as multiprocessing
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+
+from prd.config import GeneratorConfig, TrainConfig
+from prd.generator import TriplaneGenerator
+from prd.optim import Adan
+
+WORLD, K, UPDATES = 2, 4, 3
+
+
+def tiny_generator(seed: int = 0) -> TriplaneGenerator:
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=2,
+        cross_attention_dim=8,
+        use_linear_projection=True,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=["DownEncoderBlock2D"] * 2,
+        up_block_types=["UpDecoderBlock2D"] * 2,
+        norm_num_groups=4,
+    )
+    generator = TriplaneGenerator(unet, vae, GeneratorConfig(base="", rank=2, plane_channels=4, hidden_width=8))
+    for name, parameter in generator.named_parameters():
+        if name.endswith(".up"):  # zero at first, which would hide the gradients of `down`
+            nn.init.normal_(parameter, std=0.1)
+    return generator
+
+
+def loss_of(generator: TriplaneGenerator, rank: int, update: int, k: int) -> Tensor:
+    """A loss that reaches every trained parameter, from data of this rank, update and step alone. Its gradients are
+    far from 1 in size and differ between updates, so that clipping or a lost factor would show."""
+    draws = torch.Generator().manual_seed(1000 * rank + 100 * update + k)
+    latents = torch.randn(6, 4, 8, 8, generator=draws)
+    text = torch.randn(1, 3, 8, generator=draws)
+    points = torch.rand(1, 64, 3, generator=draws) * 1.6 - 0.8
+    noise = generator.predict_noise(latents, generator.timesteps[k], text)
+    fields = generator.fields(generator.decode(latents - 0.1 * noise))
+    distance, gradient = fields.sdf_and_gradient(points)
+    shape = distance.square().mean() + (gradient.norm(dim=-1) - 1).square().mean()
+    total = shape + fields.colour(points).square().mean() + fields.deformation(points).square().mean()
+    return total * 30.0 * (1 + update) / K
+
+
+def train_with_engine(rank: int, port: int, folder: str) -> None:
+    import torch.distributed as dist
+
+    from prd.engine import Engine
+
+    os.environ["LOCAL_RANK"] = str(rank)
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=WORLD)
+    for stage in (0, 1, 2, 3):
+        engine = Engine(tiny_generator(), TrainConfig(iterations=UPDATES, workers=WORLD, zero_stage=stage))
+        for update in range(UPDATES):
+            # Two steps in flight: forward passes overtake backward passes, as in training.
+            waiting: list[Tensor] = []
+            for k in range(K):
+                waiting.append(loss_of(engine.student, rank, update, k))
+                if len(waiting) == 2:
+                    engine.backward(waiting.pop(0))
+            engine.backward(waiting.pop(0))
+            engine.step()
+        state = engine.trained_state()
+        if rank == 0:
+            torch.save(state, f"{folder}/stage{stage}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def engine_results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("engine")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    multiprocessing.spawn(train_with_engine, args=(port, str(folder)), nprocs=WORLD)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain_result() -> dict[str, Tensor]:
+    generator = tiny_generator()
+    config = TrainConfig(iterations=UPDATES)
+    optimiser = Adan(generator.parameter_groups(config.learning_rate, config.head_learning_rate))
+    for update in range(UPDATES):
+        for rank in range(WORLD):
+            for k in range(K):
+                (loss_of(generator, rank, update, k) / WORLD).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    return {name: parameter.detach() for name, parameter in generator.trainable()}
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_an_update_equals_plain_torch(engine_results, plain_result, stage):
+    state = torch.load(engine_results / f"stage{stage}.pt", weights_only=True)
+    start = dict(tiny_generator().trainable())
+    assert state.keys() == plain_result.keys()
+    for name, expected in plain_result.items():
+        # Adan divides by the gradient's own size: where a gradient is nothing but rounding, so is its direction.
+        moved = (expected - start[name]).abs().max()
+        assert moved > 0, name
+        difference = (state[name] - expected).abs()
+        assert difference.median() <= 1e-3 * moved, name
+        assert difference.mean() <= 2e-2 * moved, name
