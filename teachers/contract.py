@@ -79,6 +79,7 @@ class PendingReply(Protocol):
         """Wait for the answer; call it once.
 
         Raises:
-            TrainingError: the teacher stayed away or returned values that are not finite.
+            TrainingError: the teacher stayed away, failed, or returned values that are not finite.
+            MissingError: its weights are missing where it sits.
         """
         ...

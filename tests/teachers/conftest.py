@@ -27,7 +27,7 @@ def configure(miniature: Path) -> Callable[..., TeacherConfig]:
     def build(kind: str, **changes: Any) -> TeacherConfig:
         defaults = {
             "kind": kind,
-            "weights": str(miniature / kind.replace("_", "-")),
+            "weights": str(miniature / kind.replace("_", "-") if kind in RESOLUTIONS else miniature),
             "resolution": RESOLUTIONS.get(kind, 8),
             "guidance_scale": 7.5,
             "placement": "local",

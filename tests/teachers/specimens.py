@@ -5,6 +5,7 @@ import os
 import torch
 
 from infra.seeds import generator_for
+from infra.weights import resolve_weights
 from teachers.config import TeacherConfig
 from teachers.contract import TeacherReply, TeacherRequest, TeacherSpec
 
@@ -42,6 +43,7 @@ class Plain:
 
     def __init__(self, name: str, config: TeacherConfig, device: torch.device) -> None:
         self.spec = self.describe(name, config)
+        resolve_weights(config.weights)
 
     @classmethod
     def describe(cls, name: str, config: TeacherConfig) -> TeacherSpec:
@@ -51,24 +53,14 @@ class Plain:
         return TeacherReply(request.pixels - request.seed, {"pid": float(os.getpid())})
 
 
-class NotFinite(Plain):
-    """Returns one value that is not a number."""
+class Moody(Plain):
+    """Fails in the way that it is asked for."""
 
     def __call__(self, request: TeacherRequest) -> TeacherReply:
+        if "die" in request.prompts:
+            os._exit(1)
+        if "bug" in request.prompts:
+            raise ZeroDivisionError("a bug")
         gradient = request.pixels.clone()
         gradient[0, 0, 0, 0] = torch.nan
         return TeacherReply(gradient)
-
-
-class Deadly(Plain):
-    """Takes its process down with every call."""
-
-    def __call__(self, request: TeacherRequest) -> TeacherReply:
-        os._exit(1)
-
-
-class Broken(Plain):
-    """Has a bug."""
-
-    def __call__(self, request: TeacherRequest) -> TeacherReply:
-        raise ZeroDivisionError("a bug")

@@ -11,6 +11,7 @@ from specimens import request_for
 
 from infra.errors import MissingError, RecipeError
 from infra.seeds import generator_for
+from teachers.cameras import richdreamer_cameras
 from teachers.registry import KINDS, load_teacher, teacher_spec
 
 CPU = torch.device("cpu")
@@ -104,15 +105,52 @@ def test_gradient_depends_on_cameras_of_multiview_teachers_only(teacher):
     assert moved > 0.01 if teacher.spec.views == 4 else moved == 0
 
 
-def test_views_of_a_prompt_are_judged_together_and_prompts_apart(teacher):
-    if teacher.spec.views == 1:
-        pytest.skip("a single view")
+@pytest.mark.parametrize("kind", ["mvdream", "richdreamer"])
+def test_views_of_a_prompt_are_judged_together_and_prompts_apart(configure, kind):
+    teacher = load_teacher(kind, configure(kind), CPU)
     request = request_for(teacher.spec)
     pixels = request.pixels.clone()
     pixels[3] = 1 - pixels[3]
     before, after = teacher(request).gradient, teacher(replace(request, pixels=pixels)).gradient
     assert ((after - before)[0].norm() / before[0].norm()) > 0.01
     torch.testing.assert_close(after[4:], before[4:], rtol=1e-3, atol=1e-4 * before.abs().max().item())
+
+
+@pytest.mark.parametrize("weighting", ["paper", "reference"])
+def test_call_is_the_formula_with_one_pass_a_branch(configure, weighting):
+    """The same gradient from three separate passes: order of branches, shared noise, cameras, one t a prompt."""
+    config = configure("richdreamer", shift=0.5, weighting=weighting, weight_over="prompt", negative_prompt="flat")
+    teacher = load_teacher("rd", config, CPU)
+    request = request_for(teacher.spec)
+    seed, low, high = request.seed, int(1000 * (0.5 - 0.4 * 0.48)), 980
+    z = 2 * request.pixels - 1
+    t = torch.randint(low, high, (2,), generator=generator_for(seed, "timestep"))
+    u = torch.rand(2, generator=generator_for(seed, "shift"))
+    t_plus = (t + (u * torch.minimum(0.5 * (t - low), 999 - t)).floor().long()).repeat_interleave(4)
+    t = t.repeat_interleave(4)
+    assert (t_plus > t).all()
+    noise = torch.randn(z.shape, generator=generator_for(seed, "noise"))
+    cameras = richdreamer_cameras(request.c2w, request.relative_distance)
+    alpha, sigma = (values.view(-1, 1, 1, 1) for values in (teacher.abar.sqrt(), (1 - teacher.abar).sqrt()))
+
+    def predict(steps, prompts):
+        text = teacher.text.encode(prompts).repeat_interleave(4, dim=0)
+        noisy = alpha[steps] * z + sigma[steps] * noise
+        return noisy, teacher.unet(noisy, steps, encoder_hidden_states=text, class_labels=cameras).sample
+
+    with torch.no_grad():
+        noisy, cond = predict(t, request.prompts)
+        _, negative = predict(t, ("flat", "flat"))
+        noisy_plus, second = predict(t_plus, request.prompts)
+    guided = negative + 7.5 * (cond - negative)
+    if weighting == "reference":
+        noisy, noisy_plus, t_plus = z, z, t
+    first_clean = (noisy - sigma[t] * guided) / alpha[t]
+    second_clean = (noisy_plus - sigma[t_plus] * second) / alpha[t_plus]
+    weight = (z - first_clean).abs().view(2, -1).mean(dim=1).repeat_interleave(4).view(-1, 1, 1, 1)
+    expected = 2 * (second_clean - first_clean) / (weight + 0.1) / len(z)  # 2 from the range, [0, 1] to [-1, 1]
+    actual = teacher(request).gradient
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 def test_input_range_of_geometry(configure):
