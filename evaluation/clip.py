@@ -43,13 +43,15 @@ class ClipScorer:
 
         name = f"local-dir:{folder}"
         try:
-            model, preprocess = open_clip.create_model_from_pretrained(name, device=device)
+            loaded: Any = open_clip.create_model_from_pretrained(name, device=device)
             tokenize = open_clip.get_tokenizer(name)
-        except (RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # a damaged folder fails in as many ways as there are parsers
+            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise MissingError(
-                f"{folder} does not load as an open_clip model: {str(error).splitlines()[0]}",
+                f"{folder} does not load as an open_clip model: {first_line}",
                 "its open_clip_config.json and weights must belong together",
             ) from error
+        model, preprocess = loaded
         return cls(model.eval(), preprocess, tokenize, torch.device(device), batch_size)
 
     @classmethod

@@ -73,7 +73,7 @@ class EvaluationConfig(Config):
     views: ViewsConfig = ViewsConfig()
     clip: ClipConfig = ClipConfig()
     gate: GateConfig = GateConfig()
-    model_name: str = Field(default="prd", pattern=r"^[A-Za-z0-9_.\- ]{1,200}$")
+    model_name: str = Field(default="prd", pattern=r"^[A-Za-z0-9_\- ]{1,200}$")
     """Name of the registered model."""
     save_meshes: bool = True
     """Keep every mesh as a GLB beside the report."""

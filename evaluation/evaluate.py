@@ -86,10 +86,10 @@ def evaluate(
         context=dict(context),
         scores=scores,
         counts=counts,
-        verdict=decide(scores, counts, protocol, config.gate, champion),
         meshes=_results(seen, found, place, config),
         timings={kind: round(seconds, 3) for kind, seconds in clock.seconds.items()},
     )
+    report = report.model_copy(update={"verdict": decide(report, config.gate, champion)})
     report.save(folder)
     write_page(report, folder)
     return report

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from evaluation.config import GateConfig
-from evaluation.protocol import Protocol, require_same_protocol
-from evaluation.report import Counts, GateCheck, GateVerdict, Scores
+from evaluation.protocol import require_same_protocol
+from evaluation.report import EvaluationReport, GateCheck, GateVerdict
 from infra.errors import InputError
 
 
@@ -29,14 +29,13 @@ class Champion:
     """Where the registry keeps its files."""
 
 
-def decide(
-    scores: Scores, counts: Counts, protocol: Protocol, gate: GateConfig, champion: Champion | None
-) -> GateVerdict:
+def decide(report: EvaluationReport, gate: GateConfig, champion: Champion | None) -> GateVerdict:
     """Check an evaluation against the recipe's gate and the present champion.
 
     A champion that was scored under another protocol cannot be compared, which fails the check: evaluate it again
     under this one, or set `min_improvement` to null.
     """
+    counts, scores = report.counts, report.scores
     failed = counts.failed / counts.meshes
     checks = [
         GateCheck(
@@ -55,7 +54,7 @@ def decide(
                 GateCheck(name=name, value=f"{value:.2f}", threshold=f"at least {least:g}", passed=value >= least)
             )
     if champion is not None and gate.min_improvement is not None:
-        checks.append(_improvement(scores.clip_score.x100, protocol.id, gate.min_improvement, champion))
+        checks.append(_improvement(report, gate.min_improvement, champion))
     return GateVerdict(
         passed=all(check.passed for check in checks),
         reason=_reason(checks, champion),
@@ -64,12 +63,15 @@ def decide(
     )
 
 
-def _improvement(clip_score: float, protocol: str, least: float, champion: Champion) -> GateCheck:
+def _improvement(report: EvaluationReport, least: float, champion: Champion) -> GateCheck:
     name = f"CLIP score over champion (version {champion.version})"
+    if champion.evaluation == report.identity:
+        return GateCheck(name=name, value="this is the champion", threshold=f"at least {least:+g}", passed=True)
     try:
-        require_same_protocol(protocol, champion.protocol, f"the champion (version {champion.version})")
+        require_same_protocol(report.protocol.id, champion.protocol, f"the champion (version {champion.version})")
     except InputError as error:
         return GateCheck(name=name, value=error.message, threshold="the same protocol", passed=False)
+    clip_score = report.scores.clip_score.x100
     gain = clip_score - champion.clip_score
     return GateCheck(
         name=name,

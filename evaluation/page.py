@@ -5,6 +5,7 @@ Prompts are hostile text: the template escapes everything, and the page's own po
 
 import base64
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +64,8 @@ def _state(mesh: MeshResult) -> str:
 
 
 def _count_states(report: EvaluationReport) -> dict[str, int]:
-    counts = dict.fromkeys(("failed", "missed", "hit"), 0)
-    for mesh in report.meshes:
-        counts[_state(mesh)] += 1
-    return counts
+    found = Counter(map(_state, report.meshes))
+    return {state: found[state] for state in ("failed", "missed", "hit")}
 
 
 def _histogram(values: list[float]) -> list[Bar]:

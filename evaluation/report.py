@@ -138,8 +138,8 @@ class EvaluationReport(Config):
     """What was evaluated: checkpoint, corpus version, recipe digest, code version and what else the caller knows."""
     scores: Scores
     counts: Counts
-    verdict: GateVerdict
-    """The gate's, against the champion at the time."""
+    verdict: GateVerdict | None = None
+    """The gate's, against the champion at the time; null before it has looked."""
     meshes: tuple[MeshResult, ...]
     """In the order they came."""
     timings: dict[str, float]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from evaluation.config import ClipConfig, EvaluationConfig, GateConfig, ViewsConfig
 from prd.mesh import Mesh
 
@@ -45,7 +46,14 @@ def config(clip_folder: Path) -> EvaluationConfig:
 def box(front=RED, back=BLUE, right=GREEN, left=YELLOW, top=BLACK, bottom=BLACK, sides=(1.0, 1.0, 1.0)) -> Mesh:
     """A box with one colour a face: front +x, back -x, right +y (as seen from the front), left -y."""
     vertices, faces, colours = [], [], []
-    for axis, sign, colour in ((0, 1, front), (0, -1, back), (1, 1, right), (1, -1, left), (2, 1, top), (2, -1, bottom)):
+    for axis, sign, colour in (
+        (0, 1, front),
+        (0, -1, back),
+        (1, 1, right),
+        (1, -1, left),
+        (2, 1, top),
+        (2, -1, bottom),
+    ):
         first, second = (axis + 1) % 3, (axis + 2) % 3
         start = len(vertices)
         for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
@@ -74,3 +82,28 @@ def write_glb():
         mesh.to_trimesh().export(path)
 
     return write
+
+
+@pytest.fixture
+def scored(config: EvaluationConfig):
+    """Makes a report with given headline numbers: 20 prompts, the first `failed` of them without a mesh."""
+    from evaluation.protocol import protocol_for
+    from evaluation.report import Counts, EvaluationReport, Score, Scores
+
+    def score(x100: float) -> Score:
+        return Score(raw=x100 / 100, x100=x100, low95=x100 - 1, high95=x100 + 1)
+
+    def make(
+        clip_score: float = 60.0, r_at_1: float = 20.0, failed: int = 0, checkpoint: str = "c"
+    ) -> EvaluationReport:
+        return EvaluationReport(
+            created="2025-01-01T00:00:00+00:00",
+            protocol=protocol_for(config, ["a red box"]),
+            context={"checkpoint": checkpoint, "corpus_version": "corpus-1", "recipe_digest": "recipe-1"},
+            scores=Scores(clip_score=score(clip_score), r_at_1=score(r_at_1), r_at_1_pooled=score(r_at_1)),
+            counts=Counts(prompts=20, meshes=20, failed=failed, images=80, images_rendered=80 - 4 * failed),
+            meshes=(),
+            timings={},
+        )
+
+    return make

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from evaluation.metrics import mean_with_interval, merge_texts, score_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+
+from evaluation.metrics import mean_with_interval, merge_texts, score_images
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 TENSORS = load_file(GOLDEN / "clip.safetensors")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from evaluation.config import ViewsConfig
 from evaluation.views import render_views, why_unusable
 from prd.mesh import Mesh
