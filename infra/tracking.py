@@ -106,6 +106,14 @@ class _Value:
     step: int
 
 
+def recorded_run(folder: Path) -> str | None:
+    """Id of the MLflow run that a training's folder belongs to; None when it has none."""
+    try:
+        return json.loads((folder / RECORD).read_text(encoding="utf-8"))["run_id"]
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return None
+
+
 class RunTracker:
     """The MLflow run of one training, fed by its first process.
 
@@ -178,7 +186,10 @@ class RunTracker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.finish("FINISHED" if kind is None else "FAILED")
+        if kind is None:
+            self.finish("FINISHED")
+        else:
+            self.finish("FAILED" if issubclass(kind, Exception) else "KILLED")
 
     # What follows runs in the thread.
 

@@ -95,11 +95,12 @@ def test_a_deleted_run_is_replaced_by_a_new_one(uri: str, folder: Path) -> None:
     assert new != old and steps(uri, new) == [0]
 
 
-def test_a_failed_training_is_marked(uri: str, folder: Path) -> None:
-    with pytest.raises(ZeroDivisionError), RunTracker("failed", folder, uri=uri) as tracker:
+@pytest.mark.parametrize(("reason", "status"), [(ZeroDivisionError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_how_a_training_ended_is_marked(uri: str, folder: Path, reason: type[BaseException], status: str) -> None:
+    with pytest.raises(reason), RunTracker("ended", folder, uri=uri) as tracker:
         tracker.log({"loss": 1.0}, 0)
-        raise ZeroDivisionError
-    assert open_store(uri).get_run(tracker.run_id).info.status == "FAILED"
+        raise reason
+    assert open_store(uri).get_run(tracker.run_id).info.status == status
 
 
 def test_training_goes_on_without_the_store_and_sends_later(tmp_path: Path, folder: Path, capsys) -> None:
