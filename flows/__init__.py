@@ -1,0 +1,1 @@
+"""What runs, in what order: Prefect flows and the command line `prd`."""

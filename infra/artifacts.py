@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,15 +69,23 @@ def finish(folder: Path, *, kind: str, inputs: Mapping[str, str], build: Callabl
         return True
 
 
-def seal(folder: Path, *, kind: str, inputs: Mapping[str, str], facts: Mapping[str, Any]) -> Manifest:
-    """Write the manifest of everything in `folder`; call it last."""
+def seal(
+    folder: Path,
+    *,
+    kind: str,
+    inputs: Mapping[str, str],
+    facts: Mapping[str, Any],
+    outputs: Iterable[Path] | None = None,
+) -> Manifest:
+    """Write the manifest of `folder`; call it last. It covers `outputs`, by default every file."""
+    files = folder.rglob("*") if outputs is None else outputs
     manifest = Manifest(
         kind=kind,
         inputs=dict(inputs),
         facts=dict(facts),
         outputs={
             path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(folder.rglob("*"))
+            for path in sorted(files)
             if path.is_file() and path.name != MANIFEST
         },
         code_version=code_version(),
@@ -133,8 +141,12 @@ def is_finished(folder: Path, inputs: Mapping[str, str] | None = None) -> bool:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     """Hold `folder` for this process; the lock ends with the process, however it ends.
+
+    Args:
+        folder: need not exist.
+        patience_seconds: how long to wait for another process that may be about to end.
 
     Raises:
         BusyError: another process holds it.
@@ -143,7 +155,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience_seconds)
     except Timeout:
         raise BusyError(
             f"another run is working on {folder}", "wait for it, or end that process; its lock ends with it"

@@ -1,11 +1,14 @@
-"""One progress bar for all long work: rate and time left on a terminal, a line now and then in a log."""
+"""One way to show progress: a bar with rate and time left on a terminal, a line now and then in a log."""
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 
@@ -26,13 +29,66 @@ def track(items: Iterable[T], description: str, total: int | None = None, done: 
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    if console.is_terminal:
-        yield from _bar(items, description, total, done)
-    else:
-        yield from _lines(items, description, total, done)
+    with Meter(description, total, done) as meter:
+        for count, item in enumerate(items, start=done + 1):
+            yield item
+            meter.reach(count)
 
 
-def _bar(items: Iterable[T], description: str, total: int | None, done: int) -> Iterator[T]:
+class Meter:
+    """Progress of work that is counted elsewhere; a context manager.
+
+    Args:
+        description: what is being done.
+        total: units of work in all, if known.
+        done: units that were finished before.
+    """
+
+    def __init__(self, description: str, total: int | None = None, done: int = 0) -> None:
+        self._description, self._total, self._done = description, total, done
+        self._count = done
+        self._started = self._shown = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> "Meter":
+        if console.is_terminal:
+            self._bar = _bar()
+            self._bar.add_task(self._description, total=self._total, completed=self._done, rate="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def reach(self, count: int) -> None:
+        """Say that `count` units are finished, those done before included."""
+        if count == self._count:
+            return
+        if self._count == self._done and count > self._done + 1:
+            self._done = count - 1  # what a resumed run had behind it does not count for the rate
+        self._count = count
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=count, rate=self._rate())
+        elif time.monotonic() - self._shown >= _LOG_EVERY_SECONDS or count == self._total:
+            self._shown = time.monotonic()
+            of = f"/{self._total}" if self._total else ""
+            console.print(f"{self._description}: {count}{of} ({self._rate()}{self._left()})", markup=False)
+
+    def _rate(self) -> str:
+        rate = (self._count - self._done) / max(time.monotonic() - self._started, 1e-9)
+        return f"{rate:.1f}/s" if rate >= 1 else f"{1 / max(rate, 1e-9):.1f} s each"
+
+    def _left(self) -> str:
+        if not self._total or self._count <= self._done:
+            return ""
+        each = (time.monotonic() - self._started) / (self._count - self._done)
+        return f", {(self._total - self._count) * each:.0f} s left"
+
+
+def _bar() -> "Progress":
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -42,34 +98,12 @@ def _bar(items: Iterable[T], description: str, total: int | None, done: int) -> 
         TimeRemainingColumn,
     )
 
-    columns = (
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        console=console,
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(description, total=total, completed=done, rate="")
-        started = time.monotonic()
-        for count, item in enumerate(items, start=1):
-            yield item
-            progress.update(task, completed=done + count, rate=_rate(count, time.monotonic() - started))
-
-
-def _lines(items: Iterable[T], description: str, total: int | None, done: int) -> Iterator[T]:
-    started = shown = time.monotonic()
-    for count, item in enumerate(items, start=1):
-        yield item
-        now = time.monotonic()
-        if now - shown >= _LOG_EVERY_SECONDS or done + count == total:
-            shown = now
-            left = f", {(total - done - count) * (now - started) / count:.0f} s left" if total else ""
-            of = f"/{total}" if total else ""
-            print(f"{description}: {done + count}{of} ({_rate(count, now - started)}{left})", file=sys.stderr)  # noqa: T201
-
-
-def _rate(count: int, seconds: float) -> str:
-    rate = count / max(seconds, 1e-9)
-    return f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"

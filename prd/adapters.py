@@ -84,15 +84,13 @@ class PlaneOutput(nn.Module):
         super().__init__()
         initial = nn.Conv2d(in_channels, 2 * plane_channels, 3, padding=1, device=device)
         self.weight = initial.weight  # [2*C, in, 3, 3]
-        self.bias = initial.bias  # [2*C]
+        self.bias = nn.Parameter(initial.bias.detach())  # type: ignore[union-attr] # [2*C]
 
     def forward(self, x: Tensor) -> Tensor:  # [B*P, in, H, W] -> [B*P, C, H, W]
         geometry, texture = x.unflatten(0, (-1, 2, PLANES // 2)).unbind(1)  # [B, 3, in, H, W] each
         maps = [
             F.conv2d(part.flatten(0, 1), weight, bias, padding=1).unflatten(0, part.shape[:2])
-            for part, weight, bias in zip(
-                (geometry, texture), self.weight.chunk(2), self.bias.chunk(2), strict=True
-            )
+            for part, weight, bias in zip((geometry, texture), self.weight.chunk(2), self.bias.chunk(2), strict=True)
         ]
         return torch.cat(maps, dim=1).flatten(0, 1)
 
@@ -151,7 +149,8 @@ def _adapt_convolutions(model: nn.Module, rank: int, skip: tuple[str, ...]) -> N
     names = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d) and name.startswith(("down_blocks", "mid_block", "up_blocks"))
+        if isinstance(module, nn.Conv2d)
+        and name.startswith(("down_blocks", "mid_block", "up_blocks"))
         and not name.endswith((*skip, "proj_in", "proj_out"))
     ]
     if not any(".resnets." in name for name in names):

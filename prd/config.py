@@ -1,10 +1,10 @@
 """The `generator:`, `train:` and `cluster:` sections of a recipe. Defaults are the paper's values."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from infra.config import Config, Ramp, RampConfig
+from infra.config import Config, Ramp, RampConfig, digest
 from prd.camera_config import CameraConfig
 from teachers.config import TeachersConfig
 
@@ -105,8 +105,36 @@ class ClusterConfig(Config):
 class TrainingRecipe(Config):
     """What training needs of a recipe."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    """Begins the name of everything that is made by it."""
     generator: GeneratorConfig
     teachers: TeachersConfig
     train: TrainConfig
     cluster: ClusterConfig = ClusterConfig()
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _without_null(cls, teachers: Any) -> Any:
+        """A null leaves out a teacher of the recipe that is extended."""
+        if isinstance(teachers, dict):
+            return {name: teacher for name, teacher in teachers.items() if teacher is not None}
+        return teachers
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if not self.teachers:
+            raise ValueError("teachers: there must be at least one")
+        if self.train.volume is None and self.train.mesh is None:
+            raise ValueError("train: leave out the volume or the mesh renderer, not both")
+        return self
+
+    def training_digest(self) -> str:
+        """Digest of what determines the trained weights; where teachers and workers sit does not."""
+        tree = self.model_dump(mode="json", include={"generator", "teachers", "train"})
+        for teacher in tree["teachers"].values():
+            del teacher["placement"]
+        return digest(tree)
+
+    def weights(self) -> list[str]:
+        """References of all pretrained models that training loads."""
+        return sorted({self.generator.base, *(teacher.weights for teacher in self.teachers.values())})

@@ -5,6 +5,7 @@ World frame: right-handed, z up, front at +x, inside the cube [-1, 1]^3. Signed 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class FieldHead(nn.Module):
     def __init__(self, inputs: int, width: int, outputs: int) -> None:
         super().__init__()
         sizes = (inputs, width, width, outputs)
-        layers = [nn.Linear(a, b, bias=False) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        layers = [nn.Linear(a, b, bias=False) for a, b in pairwise(sizes)]
         self.first, self.second, self.last = (layer.weight for layer in layers)
 
     def forward(self, features: Tensor) -> Tensor:  # [..., inputs] -> [..., outputs]

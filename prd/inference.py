@@ -1,0 +1,130 @@
+"""Text to mesh."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from infra.seeds import generator_for
+from infra.weights import resolve_weights
+from prd.checkpoint import load_generator
+from prd.fields import TriplaneFields
+from prd.generator import TriplaneGenerator
+from prd.mesh import Mesh
+from prd.render.mesh import field_surface
+from teachers.text import TextEncoder
+
+_POINTS_AT_ONCE = 2**18
+
+
+@dataclass(frozen=True)
+class GeneratedObject:
+    """What came of one prompt."""
+
+    prompt: str
+    seed: int
+    mesh: Mesh
+    fields: TriplaneFields
+    """Of this prompt alone, for colours between vertices."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Time by stage: `encode`, `denoise`, `decode`, `surface`, `colour`; shared evenly within a batch."""
+
+    def colour_at(self, points: Tensor) -> Tensor:  # [N, 3] -> [N, 3] in [0, 1]
+        """Colours anywhere on the surface, e.g. for a texture."""
+        return _colours(self.fields, points)
+
+
+class TextToMesh:
+    """A generator ready for use.
+
+    Args:
+        generator: trained, on its device.
+        text_encoder: of the generator's base model.
+    """
+
+    def __init__(self, generator: TriplaneGenerator, text_encoder: TextEncoder) -> None:
+        self.generator, self.text_encoder = generator, text_encoder
+        self.device = generator.heads.distance.first.device
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Path, device: torch.device | str | None = None) -> "TextToMesh":
+        """Load a checkpoint folder, on the GPU where there is one.
+
+        Raises:
+            MissingError: the checkpoint or its base model is not here.
+            InputError: the checkpoint is damaged.
+        """
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        generator = load_generator(checkpoint, device)
+        base = resolve_weights(generator.config.base)
+        return cls(generator, TextEncoder.from_folder(base, device))
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seed: int = 42,
+        surface_resolution: int | None = None,
+        batch_size: int = 4,
+    ) -> Iterator[GeneratedObject]:
+        """Make a mesh for each prompt, one after the other.
+
+        Args:
+            prompts: what to make.
+            seed: names the noise; the same prompt and seed give the same mesh, whatever else is in the batch.
+            surface_resolution: grid points along an edge; default from the checkpoint.
+            batch_size: prompts denoised together.
+        """
+        resolution = surface_resolution or self.generator.config.surface_resolution
+        for start in range(0, len(prompts), batch_size):
+            batch = prompts[start : start + batch_size]
+            clock = _Clock(len(batch))
+            text = self.text_encoder.encode(batch).float()
+            clock.lap("encode")
+            noise = torch.cat([self.generator.initial_noise(1, generator_for(seed, "inference")) for _ in batch])
+            latents = self.generator.denoise(noise, text)
+            clock.lap("denoise")
+            fields = self.generator.fields(self.generator.decode(latents))
+            clock.lap("decode")
+            for index, prompt in enumerate(batch):
+                yield self._extract(prompt, seed, fields[index], resolution, dict(clock.seconds))
+
+    def _extract(
+        self, prompt: str, seed: int, fields: TriplaneFields, resolution: int, seconds: dict[str, float]
+    ) -> GeneratedObject:
+        clock = _Clock(1, seconds)
+        surface = field_surface(fields, resolution)
+        vertices = surface.vertices.cpu()
+        clock.lap("surface")
+        mesh = Mesh(vertices, surface.faces.cpu(), _colours(fields, vertices))
+        clock.lap("colour")
+        return GeneratedObject(prompt, seed, mesh, fields, clock.seconds)
+
+
+@torch.no_grad()
+def _colours(fields: TriplaneFields, points: Tensor) -> Tensor:  # [N, 3] -> [N, 3]
+    device = fields.planes.device
+    parts = [
+        fields.colour(part.to(device).unsqueeze(0)).squeeze(0).clamp(0, 1).cpu()
+        for part in points.split(_POINTS_AT_ONCE)
+    ]
+    return torch.cat(parts)
+
+
+class _Clock:
+    """Time between laps, shared among `shares` objects."""
+
+    def __init__(self, shares: int, seconds: dict[str, float] | None = None) -> None:
+        self.seconds = {} if seconds is None else seconds
+        self._shares = shares
+        self._started = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        self.seconds[name] = (now - self._started) / self._shares
+        self._started = now

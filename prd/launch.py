@@ -1,0 +1,110 @@
+"""The launcher: `python -m prd.launch RUN_FOLDER`. Starts teachers and workers on Ray and sees the run through."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.artifacts import folder_lock
+from infra.cluster import ray_session
+from infra.environment import prepare_environment
+from infra.errors import PRDError, TrainingError
+from infra.process import hold_leash
+from infra.settings import settings
+from prd.job import TrainingJob, write_outcome
+
+
+def launch(job: TrainingJob) -> None:
+    """Train a run to its end, from its newest checkpoint if it has one.
+
+    Raises:
+        TrainingError: workers were lost more often than the recipe allows, or a teacher stayed away.
+        UnavailableError: Ray does not start or has no room.
+        MissingError: weights are missing.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    from teachers.config import ActorPlacement
+    from teachers.pool import TeacherPool
+
+    cluster, train = job.recipe.cluster, job.recipe.train
+    actors = [
+        teacher.placement for teacher in job.recipe.teachers.values() if isinstance(teacher.placement, ActorPlacement)
+    ]
+    cpus = train.workers * cluster.cpus_per_worker + sum(actor.cpus * actor.replicas for actor in actors)
+    with (
+        ray_session(settings().ray_address, cpus + 1, cluster.object_store_mb),
+        TeacherPool.start(job.recipe.teachers) as teachers,
+    ):
+        teachers.wait_ready()
+        resources = {"CPU": cluster.cpus_per_worker}
+        if cluster.gpus_per_worker:
+            resources["GPU"] = cluster.gpus_per_worker
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"folder": str(job.folder), "teachers": teachers},
+            torch_config=TorchConfig(backend="nccl" if cluster.gpus_per_worker else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=train.workers, use_gpu=bool(cluster.gpus_per_worker), resources_per_worker=resources
+            ),
+            run_config=RunConfig(
+                name=job.folder.name,
+                storage_path=str(job.folder / "ray"),
+                failure_config=FailureConfig(max_failures=cluster.max_restarts),
+            ),
+        )
+        _fit(trainer)
+
+
+def _fit(trainer: Any) -> None:
+    from ray.train import TrainingFailedError
+
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        failures = getattr(error, "worker_failures", {})
+        causes = [getattr(cause, "base_exc", cause) for cause in failures.values()] or [error]
+        for cause in causes:
+            known = getattr(cause, "cause", cause)
+            if isinstance(known, PRDError):
+                raise known from None
+        raise TrainingError(
+            f"training stopped: {causes[0]!r}", "run the same command again to go on from the last checkpoint"
+        ) from error
+
+
+def _work(config: dict[str, Any]) -> None:
+    """One worker: everything happens in the `Trainer`."""
+    prepare_environment()
+    import torch
+    from ray.train.torch import get_device
+
+    from prd.trainer import Trainer
+
+    device = get_device()
+    if device.type == "cpu":
+        # A resumed run then repeats an uninterrupted one to the last bit.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_num_threads(1)
+    Trainer(TrainingJob.read(Path(config["folder"])), config["teachers"], device).run()
+
+
+def main() -> int:
+    """Command line of the launcher; the exit code is the error's."""
+    hold_leash()
+    prepare_environment()
+    job = TrainingJob.read(Path(sys.argv[1]).absolute())
+    failure: PRDError | None = None
+    try:
+        # One that was killed a moment ago may still be ending.
+        with folder_lock(job.folder, patience_seconds=30.0):
+            launch(job)
+    except PRDError as error:
+        failure = error
+        print(error, file=sys.stderr)  # noqa: T201
+    write_outcome(job.folder, failure)
+    return failure.exit_code if failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
