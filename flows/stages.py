@@ -1,5 +1,6 @@
 """The four stages as plain functions, each skipped when its result is already on disk. No orchestrator needed."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.recipe import Recipe
-from infra.artifacts import is_finished, read_manifest, seal
+from infra.artifacts import folder_lock, is_finished, read_manifest, seal
 from infra.errors import MissingError, TrainingError
 from infra.process import run_on_leash
 from infra.progress import Meter, console
@@ -95,6 +96,15 @@ def training_inputs(recipe: Recipe, corpus: Path) -> dict[str, str]:
         "corpus": corpus.name,
         **{f"weights {name}": weights_digest(resolve_weights(name)) for name in recipe.weights()},
     }
+
+
+def discard_training(recipe: Recipe, corpus: Path) -> None:
+    """Forget what `train_stage` would go on from."""
+    from prd.job import run_name
+
+    folder = settings().training / run_name(recipe, training_inputs(recipe, corpus))
+    with folder_lock(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:

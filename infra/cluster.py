@@ -27,7 +27,7 @@ def ray_session(address: str | None, cpus: float, object_store_mb: int) -> Itera
     import ray
 
     if address:
-        _probe(address)
+        probe_ray(address)
     try:
         if address:
             ray.init(address=address, log_to_driver=True)
@@ -52,8 +52,12 @@ def ray_session(address: str | None, cpus: float, object_store_mb: int) -> Itera
             ray.shutdown()
 
 
-def _probe(address: str) -> None:
-    """Ray itself would wait for minutes."""
+def probe_ray(address: str) -> None:
+    """Make sure that something answers at `address`; Ray itself would wait for minutes.
+
+    Raises:
+        UnavailableError: nothing does.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()

@@ -1,0 +1,182 @@
+"""The command line `prd`. Imports what a command needs when it runs, so that help comes at once."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.environment import prepare_environment
+from infra.errors import PRDError
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="A shipped recipe's name or the path of a YAML file.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Changes to the recipe.", show_default=False),
+]
+
+app = typer.Typer(
+    help="Prompts to corpus to text-to-mesh generator to registered checkpoint.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+corpus_app = typer.Typer(help="The prompt corpus.", no_args_is_help=True)
+config_app = typer.Typer(help="Recipes.", no_args_is_help=True)
+miniature_app = typer.Typer(help="The miniature models.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(config_app, name="config")
+app.add_typer(miniature_app, name="miniature")
+
+
+@app.command()
+def run(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None:
+    """The whole pipeline: corpus, training, evaluation, registration. Finished stages are skipped."""
+    from flows.recipe import read_recipe
+
+    resolved = read_recipe(recipe, overrides)
+    from flows.server import require_prefect
+
+    require_prefect()
+    from flows.pipeline import pipeline
+    from flows.summary import print_summary
+
+    print_summary(pipeline(resolved))
+
+
+@app.command()
+def train(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on from the last checkpoint, or discard it.")
+    ] = True,
+) -> None:
+    """Build the corpus if it is missing and train on it, without an orchestrator."""
+    from flows.recipe import read_recipe
+    from flows.stages import build_corpus_stage, discard_training, prepare_weights, train_stage
+
+    resolved = read_recipe(recipe, overrides)
+    prepare_weights(resolved)
+    corpus = build_corpus_stage(resolved).folder
+    if not resume:
+        discard_training(resolved, corpus)
+    typer.echo(train_stage(resolved, corpus).folder)
+
+
+@app.command()
+def evaluate(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    checkpoint: Annotated[str, typer.Option(help="A checkpoint's folder, a run's folder, or a run's name.")] = ...,  # type: ignore[assignment]
+) -> None:
+    """Generate the evaluation prompts' meshes with a checkpoint, score them and write the report."""
+    from flows.recipe import read_recipe
+    from flows.stages import evaluate_stage, prepare_weights
+    from infra.settings import settings
+    from prd.checkpoint import resolve_checkpoint
+
+    resolved = read_recipe(recipe, overrides)
+    found = resolve_checkpoint(checkpoint, settings().training)
+    prepare_weights(resolved)
+    result = evaluate_stage(resolved, found)
+    for name, value in result.facts.items():
+        typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def generate(
+    prompts: Annotated[list[str], typer.Argument(help="What to make.", show_default=False)],
+    checkpoint: Annotated[str, typer.Option(help="A checkpoint's folder, a run's folder, or a run's name.")] = ...,  # type: ignore[assignment]
+    out: Annotated[Path, typer.Option(help="A .glb, .obj or .ply file; a folder for several prompts.")] = Path(
+        "mesh.glb"
+    ),
+    seed: Annotated[int, typer.Option(help="Names the noise.")] = 42,
+    resolution: Annotated[
+        int | None, typer.Option(min=8, help="Grid points along an edge.", show_default=False)
+    ] = None,
+    texture: Annotated[int, typer.Option(min=0, help="Texture size; 0 writes vertex colours.")] = 512,
+) -> None:
+    """Turn prompts into textured meshes."""
+    from flows.generating import generate_files
+    from infra.settings import settings
+    from prd.checkpoint import resolve_checkpoint
+
+    found = resolve_checkpoint(checkpoint, settings().training)
+    for path in generate_files(found, prompts, out, seed=seed, resolution=resolution, texture=texture or None):
+        typer.echo(path)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: packages, devices, back ends, folders and services."""
+    from flows.doctor import examine
+
+    raise typer.Exit(0 if examine() else 1)
+
+
+@corpus_app.command("build")
+def corpus_build(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None:
+    """Read, clean, deduplicate and version the recipe's prompt sources."""
+    from flows.recipe import read_recipe
+    from flows.stages import build_corpus_stage
+
+    result = build_corpus_stage(read_recipe(recipe, overrides))
+    for name, value in result.facts.items():
+        typer.echo(f"{name}: {value}")
+    typer.echo(result.folder)
+
+
+@config_app.command("show")
+def config_show(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None:
+    """Print the resolved recipe, every key with its value."""
+    import yaml
+
+    from flows.recipe import read_recipe
+
+    tree = read_recipe(recipe, overrides).model_dump(mode="json")
+    typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@config_app.command("list")
+def config_list() -> None:
+    """Names of the shipped recipes."""
+    from infra.recipe import shipped_recipes
+
+    for name in shipped_recipes():
+        typer.echo(name)
+
+
+@miniature_app.command("build")
+def miniature_build(
+    out: Annotated[Path | None, typer.Option(help="Default: $PRD_WEIGHTS/miniature.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Of the random weights.")] = 0,
+) -> None:
+    """Make the miniature models: ordinary diffusers and open_clip folders with seeded random weights."""
+    from infra.settings import settings
+    from teachers.miniature.build import build_miniature
+
+    folder = out or settings().weights_folder / "miniature"
+    build_miniature(folder, seed)
+    typer.echo(folder)
+
+
+def main() -> None:
+    """Entry point: errors that a user can act on become a message and their exit code."""
+    prepare_environment()
+    # A polite kill unwinds like Ctrl-C, so that no child is left.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app()
+    except PRDError as error:
+        from infra.progress import console
+
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
