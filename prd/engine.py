@@ -28,6 +28,8 @@ class Engine:
         deepspeed = _import_deepspeed()
         groups = student.parameter_groups(config.learning_rate, config.head_learning_rate)
         optimiser: Optimizer = Adan(groups) if config.optimiser == "adan" else AdamW(groups, weight_decay=0.0)
+        # Its default buckets are gigabytes, laid out anew at every backward; the adapters are far smaller.
+        bucket = sum(parameter.numel() for _, parameter in student.trainable())
         self._deepspeed = deepspeed
         self._zero_stage = config.zero_stage
         self._engine, *_ = deepspeed.initialize(
@@ -41,7 +43,12 @@ class Engine:
                 "managed_gradient_accumulation": False,
                 "gradient_clipping": 0.0,  # the method has none; DeepSpeed's own default is 1
                 "zero_allow_untested_optimizer": True,
-                "zero_optimization": {"stage": config.zero_stage, "overlap_comm": False},
+                "zero_optimization": {
+                    "stage": config.zero_stage,
+                    "overlap_comm": False,
+                    "reduce_bucket_size": bucket,
+                    "allgather_bucket_size": bucket,
+                },
                 "steps_per_print": 2**31,
             },
         )

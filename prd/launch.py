@@ -36,7 +36,6 @@ def launch(job: TrainingJob) -> None:
         ray_session(settings().ray_address, cpus + 1, cluster.object_store_mb),
         TeacherPool.start(job.recipe.teachers) as teachers,
     ):
-        teachers.wait_ready()
         resources = {"CPU": cluster.cpus_per_worker}
         if cluster.gpus_per_worker:
             resources["GPU"] = cluster.gpus_per_worker

@@ -69,6 +69,7 @@ class Trainer:
 
     def run(self) -> Path:
         """Train to the last iteration; returns the last checkpoint."""
+        self.teachers.wait_ready()  # they load while this process does
         steps = range(self.step, self.config.iterations)
         if self.rank > 0:
             for _ in steps:

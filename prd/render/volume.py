@@ -97,7 +97,9 @@ def render_volume(
         picture, gradient = trace(origins, directions)
     else:
         # The centre of a ray bundle need not be of unit length; distances along it keep their scale.
-        picture, gradient = trace(_shrink(origins, config.global_resolution), _shrink(directions, config.global_resolution))
+        picture, gradient = trace(
+            _shrink(origins, config.global_resolution), _shrink(directions, config.global_resolution)
+        )
         picture = picture.resize(size)
         rows = cols = slice(None)
         patch = config.patch_resolution
