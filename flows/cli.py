@@ -41,10 +41,10 @@ def run(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None
     from flows.server import require_prefect
 
     require_prefect()
-    from flows.pipeline import pipeline
+    from flows.pipeline import run_pipeline
     from flows.summary import print_summary
 
-    print_summary(pipeline(resolved))
+    print_summary(run_pipeline(resolved))
 
 
 @app.command()

@@ -6,8 +6,6 @@ from pathlib import Path
 from infra.errors import InputError
 from infra.progress import console, track
 
-SUFFIXES = (".glb", ".obj", ".ply")
-
 
 def generate_files(
     checkpoint: Path, prompts: Sequence[str], out: Path, *, seed: int, resolution: int | None, texture: int | None
@@ -25,12 +23,13 @@ def generate_files(
     Raises:
         InputError: `out` has another suffix.
     """
+    from prd.export import SUFFIXES, write_mesh
+
     if out.suffix not in SUFFIXES and (out.suffix or len(prompts) == 1):
         raise InputError(f"--out {out} is of no known format", f"end it with one of {', '.join(SUFFIXES)}")
     if out.suffix and len(prompts) > 1:
         raise InputError(f"--out {out} is one file for {len(prompts)} prompts", "give a folder")
 
-    from prd.export import write_mesh
     from prd.inference import TextToMesh
 
     pipeline = TextToMesh.from_checkpoint(checkpoint)

@@ -12,6 +12,7 @@ from prefect import flow, get_client
 from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import CancelledRun
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from flows.recipe import Recipe
 from flows.stages import (
@@ -22,10 +23,11 @@ from flows.stages import (
     register_stage,
     train_stage,
 )
-from infra.errors import PRDError
+from infra.errors import PRDError, RunCancelled
 from infra.progress import console
 
 _ASK_SECONDS = 3.0
+_CANCELLED = ("the run was cancelled", "run it again to go on from the last checkpoint")
 
 
 @flow(name="corpus", validate_parameters=False)
@@ -37,9 +39,10 @@ def corpus_flow(recipe: Recipe) -> StageResult:
 @flow(name="train", validate_parameters=False)
 def train_flow(recipe: Recipe, corpus: Path) -> StageResult:
     """Corpus → checkpoint. Cancelling this flow, or the one above it, ends the training's processes."""
-    cancelled = _Cancellation()
-    result = train_stage(recipe, corpus, should_stop=cancelled)
-    return _leave_artifact("train", result)
+    try:
+        return _leave_artifact("train", train_stage(recipe, corpus, should_stop=_Cancellation()))
+    except RunCancelled as error:
+        return Cancelled(message=error.message)  # type: ignore[return-value] # Prefect takes it for this run's end
 
 
 @flow(name="evaluate", validate_parameters=False)
@@ -60,14 +63,32 @@ def pipeline(recipe: Recipe) -> dict[str, StageResult]:
 
     Returns:
         Results by stage: `corpus`, `train`, `evaluate`, `register`.
+
+    Raises:
+        CancelledRun: someone cancelled this run in Prefect; nothing of it is left running.
     """
-    logging.getLogger("prefect.flow_runs").addFilter(_without_traceback)
     prepare_weights(recipe)
     corpus = corpus_flow(recipe)
-    training = train_flow(recipe, corpus.folder)
+    try:
+        training = train_flow(recipe, corpus.folder)
+    except CancelledRun as error:
+        return Cancelled(message=str(error))  # type: ignore[return-value]
     evaluation = evaluate_flow(recipe, training.folder)
     registration = register_flow(recipe, training.folder, evaluation.folder)
     return {"corpus": corpus, "train": training, "evaluate": evaluation, "register": registration}
+
+
+def run_pipeline(recipe: Recipe) -> dict[str, StageResult]:
+    """`pipeline`, with errors for people.
+
+    Raises:
+        RunCancelled: someone cancelled the run.
+        PRDError: as the stages do.
+    """
+    try:
+        return pipeline(recipe)
+    except CancelledRun:
+        raise RunCancelled(*_CANCELLED) from None
 
 
 def _leave_artifact(stage: str, result: StageResult) -> StageResult:
@@ -102,7 +123,7 @@ class _Cancellation:
             logging.getLogger(__name__).warning("Prefect does not answer: %s", error)
             return False
         if any(state is not None and (state.is_cancelling() or state.is_cancelled()) for state in states):
-            raise CancelledRun("cancelled while training; run it again to go on from the last checkpoint")
+            raise RunCancelled(*_CANCELLED)
         return False
 
 
@@ -111,3 +132,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     if record.exc_info and isinstance(record.exc_info[1], PRDError):
         record.exc_info = None
     return True
+
+
+logging.getLogger("prefect.flow_runs").addFilter(_without_traceback)

@@ -24,10 +24,14 @@ def ray_session(address: str | None, cpus: float, object_store_mb: int) -> Itera
     Raises:
         UnavailableError: the cluster does not answer, or a local instance does not start.
     """
-    import ray
-
     if address:
         probe_ray(address)
+    else:
+        # Named for other systems, it means: no other machine will join. Everything then listens on loopback only.
+        # Read when Ray is imported.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    import ray
+
     try:
         if address:
             ray.init(address=address, log_to_driver=True)
@@ -37,7 +41,6 @@ def ray_session(address: str | None, cpus: float, object_store_mb: int) -> Itera
                 num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)),
                 include_dashboard=False,
                 object_store_memory=object_store_mb * 2**20,
-                _node_ip_address="127.0.0.1",
             )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         where = f"at {address}" if address else "on this machine"

@@ -19,6 +19,12 @@ _DEFAULTS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "RAY_TRAIN_V2_ENABLED": "1",
+    # Watches for the preemption notices of clouds, which a machine of one's own does not send.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # Without a dashboard this is written every few seconds.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "Failed to query Ray Train Controller actor state",
+    "RAY_COLOR_PREFIX": "0",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TOKENIZERS_PARALLELISM": "false",
 }

@@ -57,3 +57,9 @@ class TrainingError(PRDError):
     """Training stopped; it can be resumed from its last checkpoint."""
 
     exit_code = 7
+
+
+class RunCancelled(PRDError):  # noqa: N818 - it is news, not an error of anyone's
+    """Someone cancelled the run; it can be resumed from its last checkpoint."""
+
+    exit_code = 8

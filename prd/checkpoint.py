@@ -64,7 +64,9 @@ def publish_checkpoint(
     staging = staging_folder(checkpoints)
     staging.mkdir(parents=True, exist_ok=True)
     save_file(trained, staging / ADAPTER, metadata={"format": "pt"})
-    write_json(staging / GENERATOR, {"format": _FORMAT, "generator": config.model_dump(mode="json")})
+    base_digest = inputs.get(f"weights {config.base}", "")
+    description = {"format": _FORMAT, "generator": config.model_dump(mode="json"), "base_digest": base_digest}
+    write_json(staging / GENERATOR, description)
     write_json(staging / TRAINER, asdict(state))
     seal(staging, kind="checkpoint", inputs=inputs, facts={"step": state.step})
     folder = checkpoints / f"step-{state.step:06d}"

@@ -47,8 +47,10 @@ class TriplaneGenerator(nn.Module):
         """An untrained generator on the latent diffusion model of a diffusers folder, in float32."""
         from diffusers import AutoencoderKL, UNet2DConditionModel
 
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
-        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae")
+        # The alternative needs another package, and the weights are read once.
+        options = {"low_cpu_mem_usage": False, "local_files_only": True}
+        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **options)
+        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", **options)
         return cls(unet, vae, config)
 
     @property

@@ -21,30 +21,37 @@ def launch(job: TrainingJob) -> None:
         UnavailableError: Ray does not start or has no room.
         MissingError: weights are missing.
     """
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
-
     from teachers.config import ActorPlacement
-    from teachers.pool import TeacherPool
 
     cluster, train = job.recipe.cluster, job.recipe.train
     actors = [
         teacher.placement for teacher in job.recipe.teachers.values() if isinstance(teacher.placement, ActorPlacement)
     ]
     cpus = train.workers * cluster.cpus_per_worker + sum(actor.cpus * actor.replicas for actor in actors)
-    with (
-        ray_session(settings().ray_address, cpus + 1, cluster.object_store_mb),
-        TeacherPool.start(job.recipe.teachers) as teachers,
-    ):
-        resources = {"CPU": cluster.cpus_per_worker}
-        if cluster.gpus_per_worker:
-            resources["GPU"] = cluster.gpus_per_worker
+    with ray_session(settings().ray_address, cpus + 1, cluster.object_store_mb):
+        _train_on_ray(job)
+
+
+def _train_on_ray(job: TrainingJob) -> None:
+    # Imported here, because the session decides how Ray sets itself up.
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    from teachers.pool import TeacherPool
+
+    cluster = job.recipe.cluster
+    resources = {"CPU": cluster.cpus_per_worker}
+    if cluster.gpus_per_worker:
+        resources["GPU"] = cluster.gpus_per_worker
+    with TeacherPool.start(job.recipe.teachers) as teachers:
         trainer = TorchTrainer(
             _work,
             train_loop_config={"folder": str(job.folder), "teachers": teachers},
             torch_config=TorchConfig(backend="nccl" if cluster.gpus_per_worker else "gloo"),
             scaling_config=ScalingConfig(
-                num_workers=train.workers, use_gpu=bool(cluster.gpus_per_worker), resources_per_worker=resources
+                num_workers=job.recipe.train.workers,
+                use_gpu=bool(cluster.gpus_per_worker),
+                resources_per_worker=resources,
             ),
             run_config=RunConfig(
                 name=job.folder.name,

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", CUDA_VISIBLE_DEVICES="", NO_COLOR="1")
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    NO_COLOR="1",
+    OMP_NUM_THREADS="1",
+    RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # loopback only
+)
 
 from infra.environment import prepare_environment
 

@@ -1,0 +1,93 @@
+"""The whole pipeline against a Prefect server: killed, cancelled, run again to its end, and once more for nothing."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Cancelling
+
+from tests.faults.conftest import Workplace, wait_until, workplace, small_weights  # noqa: F401
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> str:
+    """Address of a Prefect server of our own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = tmp_path_factory.mktemp("prefect")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    address = f"http://127.0.0.1:{port}/api"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/health", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env={**os.environ, "PREFECT_HOME": str(home)}, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_until(answers, seconds=180)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
+    place: Workplace = workplace("home", placement="{cpus: 0.1}", PREFECT_API_URL=server)
+    client = SyncPrefectClient(server)
+
+    # kill -9 on the flow: the training goes with it.
+    first = place.start("run")
+    wait_until(lambda: place.step() >= 1, first)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    wait_until(lambda: not place.processes(), seconds=40)
+    reached, corpus = place.step(), manifests(place.home / "corpora")
+    assert 1 <= reached < 6 and len(corpus) == 1
+
+    # Cancelled in Prefect: nothing is left, and Prefect knows.
+    second = place.start("run")
+    wait_until(lambda: place.step() > reached, second)
+    flow_run = max((run for run in client.read_flow_runs() if run.parent_task_run_id is None), key=lambda r: r.created)
+    client.set_flow_run_state(flow_run.id, Cancelling())
+    output, _ = second.communicate(timeout=90)
+    assert second.returncode == 8 and "cancelled" in output and "Traceback" not in output, output
+    wait_until(lambda: not place.processes(), seconds=20)
+    assert client.read_flow_run(flow_run.id).state.is_cancelled()
+    assert place.step() < 6
+
+    # Run again: what was finished stays, what was begun goes on.
+    status, output = place.finish("run")
+    assert status == 0, output
+    assert manifests(place.home / "corpora") == corpus
+    steps = [json.loads(line)["step"] for line in (place.run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    report = Path(next(line for line in output.splitlines() if line.startswith("report: ")).removeprefix("report: "))
+    assert report.is_file() and "registered: prd-miniature version 1 (champion: yes)" in output
+    artifacts = {artifact.key for artifact in client.read_artifacts()}
+    assert {"corpus", "train", "evaluate", "register"} <= artifacts
+
+    # Once more: everything is there.
+    before = manifests(place.home)
+    status, output = place.finish("run")
+    assert status == 0 and "version 1 " in output, output
+    assert manifests(place.home) == before
+
+
+def manifests(folder: Path) -> dict[str, int]:
+    """When each finished folder was finished."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("manifest.json")}
