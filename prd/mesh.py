@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh with vertex colours, on the CPU. World: z up, front at +x; faces counter-clockwise from outside."""
+    """A triangle mesh with vertex colours, on the CPU. World: z up, front at +x; faces look outwards."""
 
     vertices: Tensor  # [N, 3] float32, world units
     faces: Tensor  # [F, 3] int64

@@ -68,6 +68,11 @@ class Rasterizer(Protocol):
         ...
 
 
+def drawable(clip: Tensor) -> Tensor:  # [V, N, 4] -> [V, N] bool
+    """Which vertices are finite and in front of the camera; triangles with any other are left out."""
+    return (clip[..., 3] > 0) & clip.isfinite().all(dim=-1)
+
+
 def rasterizer_for(device: torch.device | str) -> Rasterizer:
     """The rasteriser for tensors on `device`. Never fails: ours takes over where nvdiffrast does not work."""
     device = torch.device(device)

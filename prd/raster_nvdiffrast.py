@@ -1,6 +1,8 @@
 """The rasteriser of CUDA machines: nvdiffrast behind the interface of `prd.raster`.
 
-It keeps faces as int32 and triangle ids as float32, which is exact up to 2^24 triangles.
+It keeps faces as int32 and triangle ids as float32, which is exact up to 2^24 triangles. Silhouettes are blended by
+our own code here too: nvdiffrast's looks only at the triangle that a pixel centre hits, and finds nothing at the
+outline of a mesh as fine as the pixels.
 
 Legend: V views, N vertices, F faces, C channels, H rows and W columns of the image.
 """
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from prd.raster import Raster
+from prd.raster_silhouettes import blend_silhouettes
 
 
 class NvdiffrastRasterizer:
@@ -38,9 +41,7 @@ class NvdiffrastRasterizer:
         return values
 
     def antialias(self, image: Tensor, raster: Raster, clip: Tensor, faces: Tensor) -> Tensor:
-        import nvdiffrast.torch as dr
-
-        return dr.antialias(_floats(image), _packed(raster), _floats(clip), _ints(faces))
+        return blend_silhouettes(image, raster, clip, faces)
 
 
 @lru_cache

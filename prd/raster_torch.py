@@ -4,11 +4,11 @@ Coverage is exact: vertices are snapped to 1/256 of a pixel, where edge function
 so a pixel centre on an edge or vertex shared by several triangles belongs to exactly one of them. Weights and depths
 come from the unsnapped positions.
 
-A triangle with a vertex behind the camera (w <= 0) is left out whole, since our cameras stand outside of the object;
-fragments outside of the near and far planes are left out one by one.
+A triangle with a vertex behind the camera is left out whole, since our cameras stand outside of the object; fragments
+outside of the near and far planes are left out one by one.
 
 Legend: V views, N vertices, F faces, C channels, H rows and W columns of the image; T triangles in sight, R fragments
-(a pixel under the bounding box of a triangle), M covered pixels, Q pairs of neighbouring pixels.
+(a pixel under the bounding box of a triangle), M covered pixels.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from prd.raster import Raster
+from prd.raster import Raster, drawable
+from prd.raster_silhouettes import blend_silhouettes
 
 _SUBPIXELS = 256
 _CHUNK = 1 << 19  # fragments looked at together: bounds the memory however large triangles are
@@ -59,18 +60,7 @@ class TorchRasterizer:
         return empty.index_copy(0, covered, values).reshape(views, height, width, -1)
 
     def antialias(self, image: Tensor, raster: Raster, clip: Tensor, faces: Tensor) -> Tensor:
-        pixels = image.reshape(-1, image.shape[-1])
-        opposite = _opposite_vertices(faces)
-        blended = pixels
-        for vertical in (False, True):
-            inner, outer = _neighbours(raster, vertical)
-            inner, outer, share = _silhouette_shares(inner, outer, raster, clip, faces, opposite, vertical)
-            # The silhouette passes beyond the border between both pixels, into the outer one, or stays short of it.
-            beyond = share > 0
-            target, source = torch.where(beyond, outer, inner), torch.where(beyond, inner, outer)
-            difference = pixels.index_select(0, source) - pixels.index_select(0, target)
-            blended = blended.index_add(0, target, share.abs().unsqueeze(1) * difference)
-        return blended.reshape(image.shape)
+        return blend_silhouettes(image, raster, clip, faces)
 
 
 def _fragments(clip: Tensor, faces: Tensor, height: int, width: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -131,8 +121,7 @@ def _triangles_in_sight(
     snapped = (screen * _SUBPIXELS).round()
     depth = clip[..., 2].double() / safe
 
-    in_front = (w > 0)[:, faces].all(dim=-1)  # [V, F]
-    view, face = in_front.nonzero().unbind(dim=1)
+    view, face = drawable(clip)[:, faces].all(dim=-1).nonzero().unbind(dim=1)
     corner = (view * clip.shape[1]).unsqueeze(1) + faces[face]
     return view, face, snapped.reshape(-1, 2)[corner], depth.reshape(-1)[corner]
 
@@ -189,101 +178,3 @@ def _weights_and_depth(
     with torch.no_grad():
         depth = (weights * z).sum(dim=1) / (weights * w).sum(dim=1)
     return weights, depth
-
-
-def _neighbours(raster: Raster, vertical: bool) -> tuple[Tensor, Tensor]:  # [Q], [Q]
-    """Flat indices of neighbouring pixels that show different triangles: the nearer one's pixel, and the other."""
-    index = torch.arange(raster.triangle.numel(), device=raster.triangle.device).reshape(raster.triangle.shape)
-    if vertical:
-        first, second = index[:, :-1].reshape(-1), index[:, 1:].reshape(-1)
-    else:
-        first, second = index[:, :, :-1].reshape(-1), index[:, :, 1:].reshape(-1)
-    triangle, depth = raster.triangle.reshape(-1), raster.depth.reshape(-1)
-    different = triangle[first] != triangle[second]
-    first, second = first[different], second[different]
-    covered_first, covered_second = triangle[first] > 0, triangle[second] > 0
-    first_is_nearer = covered_first & (~covered_second | (depth[first] < depth[second]))
-    return torch.where(first_is_nearer, first, second), torch.where(first_is_nearer, second, first)
-
-
-def _silhouette_shares(
-    inner: Tensor,  # [Q]
-    outer: Tensor,  # [Q]
-    raster: Raster,
-    clip: Tensor,
-    faces: Tensor,
-    opposite: Tensor,  # [F, 3]
-    vertical: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Keep the pairs with a silhouette between their centres; third is where, from -0.5 (inner) to 0.5 (outer)."""
-    views, height, width = raster.triangle.shape
-    vertices = clip.shape[1]
-    positions = clip.reshape(-1, 4)
-    half = torch.tensor([width / 2, height / 2], dtype=clip.dtype, device=clip.device)
-
-    def relative_to(pixel: Tensor, corner: Tensor) -> Tensor:  # [Q], [Q] → [Q, 2]
-        """Where a vertex is on the screen, in pixels from the centre of `pixel`."""
-        x, y, _, w = positions.index_select(0, corner).unbind(dim=-1)
-        centre = torch.stack([pixel % width, pixel // width % height], dim=-1).to(clip.dtype) + 0.5 - half
-        return torch.stack([x, y], dim=-1) / w.unsqueeze(-1) * half - centre
-
-    face = raster.triangle.reshape(-1)[inner] - 1
-    offset = inner // (height * width) * vertices
-    along, across = (1, 0) if vertical else (0, 1)
-    direction = torch.sign(outer - inner).to(clip.dtype)  # of the outer pixel along the axis
-    found_pair, found_edge = [], []
-    with torch.no_grad():
-        corners = [relative_to(inner, offset + faces[face, corner]) for corner in range(3)]
-        for edge in range(3):
-            a, b, own = corners[(edge + 1) % 3], corners[(edge + 2) % 3], corners[edge]
-            crosses = (a[:, across] < 0) != (b[:, across] < 0)
-            where = direction * _crossing(a, b, along, across)
-            pair = (crosses & (where >= 0) & (where <= 1)).nonzero().squeeze(1)
-            wing = opposite[face[pair], edge]
-            visible_wing = (wing >= 0) & (positions[offset[pair] + wing.clamp(min=0), 3] > 0)
-            far_side = relative_to(inner[pair], offset[pair] + wing.clamp(min=0))
-            # The surface goes on when the neighbouring triangle lies on the other side of the edge.
-            turn = _side(a[pair], b[pair], own[pair]) * _side(a[pair], b[pair], far_side)
-            pair = pair[~visible_wing | (turn > 0)]
-            found_pair.append(pair)
-            found_edge.append(torch.full_like(pair, edge))
-
-    pair, edge = torch.cat(found_pair), torch.cat(found_edge)
-    inner, outer, face, offset = inner[pair], outer[pair], face[pair], offset[pair]
-    a = relative_to(inner, offset + faces[face, (edge + 1) % 3])
-    b = relative_to(inner, offset + faces[face, (edge + 2) % 3])
-    return inner, outer, direction[pair] * _crossing(a, b, along, across) - 0.5
-
-
-def _crossing(a: Tensor, b: Tensor, along: int, across: int) -> Tensor:  # [Q, 2], [Q, 2] → [Q]
-    """Where the line from `a` to `b` meets the axis `along` through the origin."""
-    rise = b[:, across] - a[:, across]
-    rise = torch.where(rise == 0, 1.0, rise)
-    return (a[:, along] * b[:, across] - b[:, along] * a[:, across]) / rise
-
-
-def _side(a: Tensor, b: Tensor, point: Tensor) -> Tensor:  # [Q, 2] each → [Q]
-    """Sign: on which side of the line from `a` to `b` the point is."""
-    edge, arm = b - a, point - a
-    return torch.sign(edge[:, 0] * arm[:, 1] - edge[:, 1] * arm[:, 0])
-
-
-def _opposite_vertices(faces: Tensor) -> Tensor:  # [F, 3] → [F, 3]
-    """For edge i of a face, opposite of its corner i: the third vertex of the face across, or -1 without one.
-
-    Where more than two faces share an edge they are paired off in their order.
-    """
-    start, end = faces.roll(-1, 1), faces.roll(-2, 1)
-    key = torch.minimum(start, end) * (faces.max() + 1 if len(faces) else 1) + torch.maximum(start, end)
-    key, order = key.reshape(-1).sort(stable=True)
-    corner = faces.reshape(-1)[order]
-    position = torch.arange(len(key), device=faces.device)
-    begins = torch.ones_like(key, dtype=torch.bool)
-    begins[1:] = key[1:] != key[:-1]
-    rank = position - torch.cummax(torch.where(begins, position, 0), dim=0).values  # within the faces of one edge
-    partner = torch.where(rank % 2 == 0, position + 1, position - 1)
-    valid = partner < len(key)
-    partner = partner.clamp(max=max(len(key) - 1, 0))
-    valid &= key[partner] == key
-    across = torch.where(valid, corner[partner], -1)
-    return torch.empty_like(across).index_copy(0, order, across).reshape(-1, 3)
