@@ -61,7 +61,20 @@ def open_store(uri: str | None = None) -> "MlflowClient":
         database = Path(uri.removeprefix(_SQLITE))
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(database.with_name(f".{database.name}.lock")):
+            if not database.exists():
+                _create_store(database)
             return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _create_store(database: Path) -> None:
+    """Make an empty store whole or not at all: MLflow cannot go on with one whose making was cut off."""
+    from mlflow import MlflowClient
+
+    unfinished = database.with_name(f".{database.name}.new")
+    for leftover in database.parent.glob(f"{unfinished.name}*"):
+        leftover.unlink()
+    MlflowClient(tracking_uri=f"{_SQLITE}{unfinished}", registry_uri=f"{_SQLITE}{unfinished}").search_experiments()
+    unfinished.rename(database)
 
 
 @contextmanager

@@ -12,20 +12,20 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from infra.artifacts import MANIFEST, is_finished, publish, seal, write_json
 from infra.errors import InputError, MissingError
 from infra.progress import console
 from infra.weights import resolve_weights
 from prd.config import GeneratorConfig
-from prd.generator import TriplaneGenerator
 from prompts.sampler import SamplerState
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from prd.generator import TriplaneGenerator
 
 ADAPTER, GENERATOR, TRAINER, ENGINE = "adapter.safetensors", "generator.json", "trainer.json", "engine"
 _FORMAT = 1
@@ -55,12 +55,14 @@ def staging_folder(checkpoints: Path) -> Path:
 def publish_checkpoint(
     checkpoints: Path,
     state: TrainerState,
-    trained: dict[str, Tensor],
+    trained: "dict[str, Tensor]",
     config: GeneratorConfig,
     inputs: dict[str, str],
     keep: int,
 ) -> Path:
     """Complete the staged checkpoint, rename it to its place and drop the oldest beyond `keep`. First process only."""
+    from safetensors.torch import save_file
+
     staging = staging_folder(checkpoints)
     staging.mkdir(parents=True, exist_ok=True)
     save_file(trained, staging / ADAPTER, metadata={"format": "pt"})
@@ -101,13 +103,15 @@ def resolve_checkpoint(reference: str | Path, training: Path) -> Path:
     raise MissingError(f"there is no checkpoint {str(reference)!r}", known)
 
 
-def load_generator(checkpoint: Path, device: torch.device | str = "cpu") -> TriplaneGenerator:
+def load_generator(checkpoint: Path, device: "torch.device | str" = "cpu") -> "TriplaneGenerator":
     """The generator of a checkpoint folder; needs `adapter.safetensors` and `generator.json` only.
 
     Raises:
         MissingError: a file, or the base model, is not here.
         InputError: a file is damaged or does not fit the architecture.
     """
+    from prd.generator import TriplaneGenerator
+
     config = generator_config(checkpoint)
     generator = TriplaneGenerator.from_base(resolve_weights(config.base), config)
     load_trained(generator, checkpoint)
@@ -128,8 +132,11 @@ def generator_config(checkpoint: Path) -> GeneratorConfig:
         raise InputError(f"{path} cannot be read: {error}") from None
 
 
-def load_trained(generator: TriplaneGenerator, checkpoint: Path) -> None:
+def load_trained(generator: "TriplaneGenerator", checkpoint: Path) -> None:
     """Copy a checkpoint's trained tensors into `generator`, each one accounted for."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     path = checkpoint / ADAPTER
     try:
         tensors = load_file(path)

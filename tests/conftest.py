@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,23 @@ def golden():
     return read
 
 
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all miniature models, inside one that can serve as `$PRD_WEIGHTS`."""
+    from teachers.miniature.build import build_miniature
+
+    folder = tmp_path_factory.mktemp("weights") / "miniature"
+    build_miniature(folder)
+    return folder
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh `$PRD_HOME`."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, miniature: Path) -> Iterator[Path]:
+    """A fresh `$PRD_HOME`, with the miniature models at hand."""
     from infra.settings import settings
 
     monkeypatch.setenv("PRD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PRD_WEIGHTS", str(miniature.parent))
     settings.cache_clear()
     yield tmp_path / "home"
     settings.cache_clear()

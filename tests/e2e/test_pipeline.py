@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.states import Cancelling
 
-from tests.faults.conftest import Workplace, wait_until, workplace, small_weights  # noqa: F401
+from tests.faults.conftest import Workplace, small_weights, wait_until, workplace  # noqa: F401
 
 pytestmark = pytest.mark.e2e
 
@@ -62,7 +63,8 @@ def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
     # Cancelled in Prefect: nothing is left, and Prefect knows.
     second = place.start("run")
     wait_until(lambda: place.step() > reached, second)
-    flow_run = max((run for run in client.read_flow_runs() if run.parent_task_run_id is None), key=lambda r: r.created)
+    newest = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=20)
+    flow_run = next(run for run in newest if run.parent_task_run_id is None)
     client.set_flow_run_state(flow_run.id, Cancelling())
     output, _ = second.communicate(timeout=90)
     assert second.returncode == 8 and "cancelled" in output and "Traceback" not in output, output
@@ -78,7 +80,7 @@ def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
     assert steps == [1, 2, 3, 4, 5, 6]
     report = Path(next(line for line in output.splitlines() if line.startswith("report: ")).removeprefix("report: "))
     assert report.is_file() and "registered: prd-miniature version 1 (champion: yes)" in output
-    artifacts = {artifact.key for artifact in client.read_artifacts()}
+    artifacts = {artifact.key for artifact in client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50)}
     assert {"corpus", "train", "evaluate", "register"} <= artifacts
 
     # Once more: everything is there.

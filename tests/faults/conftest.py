@@ -75,17 +75,8 @@ class Workplace:
         return found
 
 
-@pytest.fixture(scope="session")
-def small_weights(tmp_path_factory) -> Path:
-    from teachers.miniature.build import build_miniature
-
-    folder = tmp_path_factory.mktemp("weights")
-    build_miniature(folder / "miniature")
-    return folder
-
-
 @pytest.fixture
-def workplace(small_weights, tmp_path) -> Callable[..., Workplace]:
+def workplace(miniature, tmp_path) -> Callable[..., Workplace]:
     """`workplace("name", placement="local")` makes a home of its own."""
     made: list[Workplace] = []
 
@@ -93,7 +84,7 @@ def workplace(small_weights, tmp_path) -> Callable[..., Workplace]:
         recipe = tmp_path / "small.yaml"
         recipe.write_text(RECIPE.replace("PLACEMENT", placement), encoding="utf-8")
         home = tmp_path / name
-        variables = {**os.environ, "PRD_HOME": str(home), "PRD_WEIGHTS": str(small_weights), **environment}
+        variables = {**os.environ, "PRD_HOME": str(home), "PRD_WEIGHTS": str(miniature.parent), **environment}
         made.append(Workplace(home, recipe, variables))
         return made[-1]
 

@@ -166,3 +166,19 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    code = f"from infra.tracking import open_store; open_store('sqlite:///{database}')"
+    maker = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    unfinished = tmp_path / ".mlflow.db.new"
+    while maker.poll() is None and not (unfinished.exists() and unfinished.stat().st_size > 50_000):
+        pass  # its schema takes a second or two: half of it is there now
+    maker.kill()
+    maker.wait()
+    assert not database.exists()
+
+    client = open_store(f"sqlite:///{database}")
+    assert client.get_experiment(experiment_id(client, f"sqlite:///{database}")).name == "prd"
+    assert not unfinished.exists()

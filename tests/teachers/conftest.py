@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 
 from teachers.config import TeacherConfig
-from teachers.miniature.build import build_miniature
 
 RESOLUTIONS = {"stable_diffusion": 64, "mvdream": 64, "richdreamer": 8}
-
-
-@pytest.fixture(scope="session")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of all miniature models."""
-    folder = tmp_path_factory.mktemp("miniature")
-    build_miniature(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,107 @@
+"""The command line as its users type it: what it prints, what it refuses, and with which exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.errors import PRDError
+
+
+@pytest.fixture
+def prd(home, tmp_path):
+    """Run `prd …` in a process of its own; a code, standard output and standard error come back."""
+
+    def call(*arguments: str, **environment: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+        )
+        assert "Traceback" not in done.stderr + done.stdout, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return call
+
+
+def test_exit_codes_are_documented():
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    for error in PRDError.__subclasses__():
+        assert f"`{error.__name__}`" in page and f"| {error.exit_code} |" in page, error.__name__
+
+
+def test_help_names_every_command(prd):
+    code, out, _ = prd("--help")
+    assert code == 0
+    for command in ("run", "train", "evaluate", "generate", "doctor", "corpus", "config", "miniature"):
+        assert command in out
+
+
+def test_config_show_is_a_recipe(prd, tmp_path):
+    code, out, _ = prd("config", "show", "train.iterations=3")
+    assert code == 0 and yaml.safe_load(out)["train"]["iterations"] == 3
+    (tmp_path / "again.yaml").write_text(out)
+    assert prd("config", "show", "--recipe", "again.yaml")[1] == out
+
+
+def test_doctor(prd):
+    code, _, err = prd("doctor")
+    assert code == 0 and "rasteriser" in err and "ready" in err
+
+
+def test_corpus_of_files(prd, tmp_path):
+    """Several formats at once, with rows that cannot be used."""
+    (tmp_path / "a.txt").write_text("a red cube\n\na blue sphere\nA red  cube.\n")
+    (tmp_path / "b.jsonl").write_text('{"prompt": "a green cone"}\n{broken\n{"prompt": 3}\n')
+    (tmp_path / "c.csv").write_text("id,caption\n1,a pink torus\n2\n")
+    code, out, err = prd("corpus", "build", "corpus.sources=a.txt,b.jsonl,c.csv", "corpus.evaluation_prompts=[]")
+    assert code == 0, err
+    folder = Path(out.splitlines()[-1])
+    stats = json.loads((folder / "stats.json").read_text())
+    assert stats["prompts"] == 4 and sum(stats["refused"].values()) >= 4
+    assert (folder / "rejects.parquet").is_file() and (folder / "README.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("config", "show", "train.iteratons=3"), 2, "did you mean 'iterations'"),
+        (("config", "show", "--recipe", "miniatur"), 2, "did you mean miniature"),
+        (("corpus", "build", "corpus.sources=absent.txt"), 3, "absent.txt"),
+        (("corpus", "build", "corpus.sources=empty.txt"), 3, "empty"),
+        (("corpus", "build", "corpus.sources=broken.parquet"), 3, "broken.parquet"),
+        (("corpus", "build", "corpus.sources=[{path: wide.csv, field: prompt}]"), 3, "prompt"),
+        (("generate", "a red cube", "--checkpoint", "absent"), 4, "absent"),
+        (("evaluate", "--checkpoint", "absent"), 4, "absent"),
+        (("generate", "a red cube"), 2, "checkpoint"),
+    ],
+)
+def test_bad_input_is_a_message_with_an_exit_code(prd, tmp_path, arguments, code, says):
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 truncated")
+    (tmp_path / "wide.csv").write_text("a,b\n1,2\n")
+    status, out, err = prd(*arguments)
+    assert (status, says in out + err) == (code, True), err
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"PREFECT_API_URL": "http://127.0.0.1:9/api"}, "no Prefect server answers"),
+    ],
+)
+def test_services_that_do_not_answer_are_named(prd, environment, says):
+    status, _, err = prd("run", **environment)
+    assert status == 5 and says in err, err
+
+
+def test_a_ray_cluster_that_does_not_answer_is_named(prd):
+    status, _, err = prd("train", PRD_RAY_ADDRESS="127.0.0.1:9")
+    assert status == 5 and "no Ray cluster answers" in err, err
