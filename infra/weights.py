@@ -38,7 +38,8 @@ def resolve_weights(reference: str) -> Path:
         return _download(reference, entry["hub"])
     place = settings().weights_folder / reference
     if reference.startswith("miniature/"):
-        raise MissingError(f"the weights {reference!r} are not here", f"`prd miniature build` makes them in {place.parent}")
+        hint = f"`prd miniature build` makes them in {place.parent}"
+        raise MissingError(f"the weights {reference!r} are not here", hint)
     origin = f"; made from {entry['origin']['repository']} ({entry['origin']['file']})" if entry else ""
     raise MissingError(f"the weights {reference!r} are not here", f"put their folder at {place}{origin}")
 

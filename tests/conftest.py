@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,3 +76,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, miniature: Path) -> It
     settings.cache_clear()
     yield tmp_path / "home"
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new store; bringing it to its schema takes seconds, so it is done once."""
+    from infra.tracking import open_store
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    open_store(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def uri(mlflow_store: Path, tmp_path: Path) -> str:
+    """Address of an empty store of one's own."""
+    shutil.copy(mlflow_store, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"

@@ -1,6 +1,5 @@
 """The registry on a real SQLite store."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,6 @@ from infra.errors import BusyError, InputError, MissingError, UnavailableError
 from infra.tracking import RunTracker, open_store
 
 NAME = "test-model"
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new store; bringing it to its schema takes seconds, so it is done once."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    open_store(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def uri(migrated: Path, tmp_path: Path) -> str:
-    shutil.copy(migrated, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A training's MLflow run on a real SQLite store."""
 
 import math
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,20 +10,6 @@ import pytest
 
 from infra.errors import UnavailableError
 from infra.tracking import RunTracker, experiment_id, open_store
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new store; bringing it to its schema takes seconds, so it is done once."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    open_store(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def uri(migrated: Path, tmp_path: Path) -> str:
-    shutil.copy(migrated, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
 @pytest.fixture

@@ -320,6 +320,64 @@ def test_shares_are_the_covered_parts_of_pixels():
     torch.testing.assert_close(mask[:, 15], borders.clamp(5.2, 12.9).diff(), rtol=0, atol=1e-5)
 
 
+def rectangles(size: int, *sides: tuple[float, float, float, float, float]) -> tuple[Tensor, Tensor]:
+    """Clip-space positions and faces of upright rectangles: left, top, right, bottom in pixels, and depth."""
+    points = [[[left, top], [right, top], [right, bottom], [left, bottom]] for left, top, right, bottom, _ in sides]
+    depth = torch.tensor([side[4] for side in sides]).repeat_interleave(4)
+    first = torch.arange(len(sides)).unsqueeze(1) * 4
+    faces = torch.cat([first + torch.tensor([0, 1, 2]), first + torch.tensor([0, 2, 3])])
+    return on_screen(torch.tensor(points).reshape(-1, 2), size, depth), faces
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_of_two_outlines_in_one_gap_the_outer_one_counts(axis, mirrored):
+    """Behind a rectangle up to 10.6 another looks out up to 11.2, so that no pixel centre tells them apart."""
+    clip, faces = rectangles(24, (4.3, -9, 10.6, 99, 0.1), (5.0, -9, 11.2, 99, 0.2))
+    clip = clip.clone()
+    if mirrored:
+        clip[..., 0] *= -1
+    if axis == 1:
+        clip[..., :2] = clip[..., :2].flip(-1)
+    mask = smooth_mask(RASTERIZER.rasterize(clip, faces, 24, 24), clip, faces)[0]
+    row = mask[:, 12] if axis == 1 else mask[12]
+    expected = torch.arange(25.0).clamp(4.3, 11.2).diff()
+    torch.testing.assert_close(row.flip(0) if mirrored else row, expected, rtol=0, atol=1e-5)
+
+
+def test_what_no_pixel_centre_hits_leaves_no_trace():
+    """A strip in front of an outline, narrower than the gap between two centres."""
+    clip, faces = rectangles(24, (11.1, -9, 99, 99, 0.5), (10.8, -9, 11.3, 99, 0.1))
+    raster = RASTERIZER.rasterize(clip, faces, 24, 24)
+    assert raster.triangle.unique().tolist() == [0, 1, 3]  # of the rectangle behind alone
+    expected = torch.arange(25.0).clamp(11.1, 24).diff().expand(24, 24)
+    torch.testing.assert_close(smooth_mask(raster, clip, faces)[0], expected, rtol=0, atol=1e-5)
+
+
+def test_a_speck_smaller_than_its_pixel_is_not_blended_below_nothing():
+    clip, faces = rectangles(8, (4.4, 4.4, 4.6, 4.6, 0.0))
+    raster = RASTERIZER.rasterize(clip, faces, 8, 8)
+    assert raster.covered.sum() == 1
+    mask = smooth_mask(raster, clip, faces)
+    assert mask.min() >= 0 and mask.max() < 0.25
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+def test_faces_seen_edge_on_do_not_hide_outlines(inside_out):
+    """A box looked at straight on: four of its sides have no area on the screen."""
+    points = torch.cartesian_prod(torch.tensor([8.3, 15.2]), torch.tensor([6.4, 17.7]), torch.tensor([0.1, 0.3]))
+    box = trimesh.creation.box()
+    order = [int((points.sub(points.mean(0)).sign() == torch.tensor(v).sign()).all(1).nonzero()) for v in box.vertices]
+    faces = torch.tensor(order)[torch.tensor(box.faces)]
+    clip = on_screen(points[:, :2], 24, points[:, 2])
+    for turn in range(len(faces)):  # whichever face comes first
+        some = faces.roll(turn, 0)
+        some = some.flip(1) if inside_out else some
+        mask = smooth_mask(RASTERIZER.rasterize(clip, some, 24, 24), clip, some)[0]
+        torch.testing.assert_close(mask[12], torch.arange(25.0).clamp(8.3, 15.2).diff(), rtol=0, atol=1e-5)
+        torch.testing.assert_close(mask[:, 12], torch.arange(25.0).clamp(6.4, 17.7).diff(), rtol=0, atol=1e-5)
+
+
 def test_edges_within_a_surface_do_not_blend():
     """Noise stays as it is on an uneven sheet of triangles that fills the picture."""
     draws = torch.Generator().manual_seed(8)
