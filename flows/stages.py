@@ -137,7 +137,7 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
                 yield GeneratedMesh(made.prompt, made.mesh, seconds=sum(made.seconds.values()), seed=seed)
 
     def build(staging: Path) -> dict[str, Any]:
-        trained_from = _inputs_of(run)
+        trained_from = _inputs_of(checkpoint)
         context = {
             "recipe": recipe.name,
             "recipe_digest": trained_from.get("recipe", ""),
@@ -238,8 +238,9 @@ def _run_training(job: Any, should_stop: Callable[[], bool]) -> None:
     )
 
 
-def _inputs_of(run: Path) -> dict[str, str]:
+def _inputs_of(checkpoint: Path) -> dict[str, str]:
+    """What it was trained from; a published checkpoint does not say."""
     try:
-        return read_manifest(run).inputs
+        return read_manifest(checkpoint).inputs
     except MissingError:
         return {}

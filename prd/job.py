@@ -5,7 +5,7 @@ training/<run>/
   job.json          corpus and inputs
   provenance.json   code, packages and hardware
   metrics.jsonl     one line an iteration
-  samples/          pictures of held-out prompts
+  samples/          the same prompts, drawn at every checkpoint
   checkpoints/
   outcome.json      how the last launch ended
 """

@@ -27,10 +27,14 @@ from prd.distill import Batch, distill
 from prd.engine import Engine
 from prd.generator import TriplaneGenerator
 from prd.job import TrainingJob, append_metrics, forget_metrics_after
+from prd.samples import sample_sheet, write_picture
 from prompts.corpus import open_corpus
 from prompts.sampler import PromptSampler, SamplerState
 from teachers.pool import TeacherPool
 from teachers.text import TextEncoder
+
+_SAMPLES = 4
+"""Prompts that are drawn at every checkpoint."""
 
 
 class Trainer:
@@ -134,12 +138,14 @@ class Trainer:
             staging.mkdir(parents=True)
         dist.barrier()
         trained = self.engine.trained_state()
+        sheet = sample_sheet(self.student, self.text_encoder.encode(self.corpus[:_SAMPLES]), self.config.seed)
         self.engine.save(staging / ENGINE)
         dist.barrier()
         if self.rank == 0:
             state = TrainerState(self.step, self.sampler.state, self.world_size)
             keep = self.config.keep_checkpoints
             publish_checkpoint(checkpoints, state, trained, self.student.config, self.job.inputs, keep)
+            write_picture(sheet, self.job.folder / "samples" / f"step-{self.step:06d}.png")
         dist.barrier()
 
     def _restore_optimiser(self, checkpoint: Path) -> None:

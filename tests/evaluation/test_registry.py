@@ -1,5 +1,6 @@
 """The registry on a real SQLite store."""
 
+import shutil
 from pathlib import Path
 
 import pytest

@@ -345,12 +345,12 @@ def test_of_two_outlines_in_one_gap_the_outer_one_counts(axis, mirrored):
     torch.testing.assert_close(row.flip(0) if mirrored else row, expected, rtol=0, atol=1e-5)
 
 
-def test_what_no_pixel_centre_hits_leaves_no_trace():
-    """A strip in front of an outline, narrower than the gap between two centres."""
+def test_a_strip_that_no_pixel_centre_hits_moves_the_outline_but_opens_no_gap():
+    """It hangs over the outline of what is behind it; its inner border must not blend the background in."""
     clip, faces = rectangles(24, (11.1, -9, 99, 99, 0.5), (10.8, -9, 11.3, 99, 0.1))
     raster = RASTERIZER.rasterize(clip, faces, 24, 24)
     assert raster.triangle.unique().tolist() == [0, 1, 3]  # of the rectangle behind alone
-    expected = torch.arange(25.0).clamp(11.1, 24).diff().expand(24, 24)
+    expected = torch.arange(25.0).clamp(10.8, 24).diff().expand(24, 24)
     torch.testing.assert_close(smooth_mask(raster, clip, faces)[0], expected, rtol=0, atol=1e-5)
 
 
