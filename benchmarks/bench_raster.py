@@ -15,7 +15,7 @@ from torch import Tensor
 
 from prd.cameras import orbit
 from prd.mesh import vertex_normals
-from prd.raster_torch import TorchRasterizer
+from prd.render.raster_torch import TorchRasterizer
 
 VIEWS, SIZE, REPEATS = 4, 256, 5
 

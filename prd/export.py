@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from infra.errors import InputError
 from prd.mesh import Mesh
-from prd.raster import rasterizer_for
+from prd.render.raster import rasterizer_for
 
 if TYPE_CHECKING:
     import trimesh

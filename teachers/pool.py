@@ -7,6 +7,7 @@ the actor and repeats the call.
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -15,8 +16,8 @@ from infra.progress import console
 from infra.weights import find_weights
 from teachers.actor import Seat, TeacherActor, from_wire, to_wire
 from teachers.config import ActorPlacement, TeacherConfig
-from teachers.contract import PendingReply, Teacher, TeacherReply, TeacherRequest
-from teachers.registry import teacher_spec
+from teachers.contract import PendingReply, Teacher, TeacherReply, TeacherRequest, TeacherSpec
+from teachers.registry import require_kind, teacher_spec
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -33,7 +34,6 @@ class TeacherPool:
     """All teachers of a run. Started by the driver, sent to the training processes, closed by the driver."""
 
     def __init__(self, seats: Mapping[str, Seat], actors: Mapping[str, "list[ActorHandle]"]) -> None:
-        self.specs = {name: teacher_spec(name, seat.config) for name, seat in seats.items()}
         self._seats = dict(seats)
         self._actors = dict(actors)
         self._loaded: dict[str, Teacher] = {}
@@ -48,6 +48,8 @@ class TeacherPool:
         Raises:
             RecipeError: a `kind` does not exist.
         """
+        for name, config in configs.items():
+            require_kind(name, config)
         seats = {name: Seat(name, config, find_weights(config.weights)) for name, config in configs.items()}
         pool = cls(seats, {})
         pool._actors = {
@@ -56,6 +58,12 @@ class TeacherPool:
             if isinstance(seat.config.placement, ActorPlacement)
         }
         return pool
+
+    @cached_property
+    def specs(self) -> dict[str, TeacherSpec]:
+        """What each teacher looks at. Their classes are imported only now: a driver that starts actors and asks
+        nothing is spared the seconds."""
+        return {name: teacher_spec(name, seat.config) for name, seat in self._seats.items()}
 
     def wait_ready(self) -> None:
         """Wait until every actor has loaded its weights.

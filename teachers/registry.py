@@ -37,13 +37,23 @@ def load_teacher(name: str, config: TeacherConfig, device: "torch.device") -> "T
     return _teacher_class(name, config)(name, config, device)
 
 
-def _teacher_class(name: str, config: TeacherConfig) -> "type[Teacher]":
+def require_kind(name: str, config: TeacherConfig) -> tuple[str, str]:
+    """Module and class that a `kind` names; nothing is imported.
+
+    Raises:
+        RecipeError: there is no such kind.
+    """
     module, colon, attribute = KINDS.get(config.kind, config.kind).partition(":")
     if not colon:
         raise RecipeError(
             f"teachers.{name}.kind: there is no kind {config.kind!r}",
             f"one of {', '.join(KINDS)}, or package.module:Class for a teacher of your own",
         )
+    return module, attribute
+
+
+def _teacher_class(name: str, config: TeacherConfig) -> "type[Teacher]":
+    module, attribute = require_kind(name, config)
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -11,10 +11,10 @@ from torch import Tensor
 from prd.cameras import Cameras
 from prd.config import MeshConfig
 from prd.fields import TriplaneFields
-from prd.isosurface import Surface, extract_surface, guard_sign
 from prd.mesh import vertex_normals
-from prd.raster import Rasterizer, rasterizer_for
+from prd.render.isosurface import Surface, extract_surface, guard_sign
 from prd.render.maps import RenderedViews, disparity_map, normal_map, scale_gradient
+from prd.render.raster import Rasterizer, rasterizer_for
 
 
 def render_mesh(

@@ -7,8 +7,8 @@ import trimesh
 
 from infra.errors import InputError
 from prd.export import write_mesh
-from prd.isosurface import extract_surface
 from prd.mesh import Mesh
+from prd.render.isosurface import extract_surface
 from prd.render.mesh import grid_points
 
 

@@ -8,8 +8,8 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prd.isosurface import Surface, extract_surface, guard_sign
 from prd.mesh import signed_volume
+from prd.render.isosurface import Surface, extract_surface, guard_sign
 from prd.render.mesh import grid_points
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-from prd import raster_torch
 from prd.cameras import Cameras, orbit
 from prd.mesh import vertex_normals
-from prd.raster import Raster, backend_report, rasterizer_for
-from prd.raster_torch import TorchRasterizer
+from prd.render import raster_torch
+from prd.render.raster import Raster, backend_report, rasterizer_for
+from prd.render.raster_torch import TorchRasterizer
 
 RASTERIZER = TorchRasterizer()
 
@@ -471,7 +471,7 @@ def test_ours_gives_the_same_on_the_gpu():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_nvdiffrast_gives_the_same_as_ours():
     pytest.importorskip("nvdiffrast", reason="needs nvdiffrast: pip install '.[cuda]'")
-    from prd.raster_nvdiffrast import NvdiffrastRasterizer
+    from prd.render.raster_nvdiffrast import NvdiffrastRasterizer
 
     expected, image, gradient = picture_and_gradient(torch.device("cuda"), RASTERIZER)
     raster, found_image, found_gradient = picture_and_gradient(torch.device("cuda"), NvdiffrastRasterizer())

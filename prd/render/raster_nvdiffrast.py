@@ -1,4 +1,4 @@
-"""The rasteriser of CUDA machines: nvdiffrast behind the interface of `prd.raster`.
+"""The rasteriser of CUDA machines: nvdiffrast behind the interface of `prd.render.raster`.
 
 It keeps faces as int32 and triangle ids as float32, which is exact up to 2^24 triangles. Silhouettes are blended by
 our own code here too: nvdiffrast's looks only at the triangle that a pixel centre hits, and finds nothing at the
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prd.raster import Raster
-from prd.raster_silhouettes import blend_silhouettes
+from prd.render.raster import Raster
+from prd.render.raster_silhouettes import blend_silhouettes
 
 
 class NvdiffrastRasterizer:
-    """See `prd.raster.Rasterizer`."""
+    """See `prd.render.raster.Rasterizer`."""
 
     def rasterize(self, clip: Tensor, faces: Tensor, height: int, width: int) -> Raster:
         import nvdiffrast.torch as dr

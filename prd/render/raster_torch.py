@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from prd.raster import Raster, drawable
-from prd.raster_silhouettes import blend_silhouettes
+from prd.render.raster import Raster, drawable
+from prd.render.raster_silhouettes import blend_silhouettes
 
 _SUBPIXELS = 256
 _CHUNK = 1 << 19  # fragments looked at together: bounds the memory however large triangles are
@@ -25,7 +25,7 @@ _EMPTY = torch.iinfo(torch.int64).max
 
 
 class TorchRasterizer:
-    """See `prd.raster.Rasterizer`."""
+    """See `prd.render.raster.Rasterizer`."""
 
     def rasterize(self, clip: Tensor, faces: Tensor, height: int, width: int) -> Raster:
         views = len(clip)

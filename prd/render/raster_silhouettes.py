@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prd.raster import Raster, drawable
+from prd.render.raster import Raster, drawable
 
 
 @dataclass(frozen=True)

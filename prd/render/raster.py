@@ -77,10 +77,10 @@ def rasterizer_for(device: torch.device | str) -> Rasterizer:
     """The rasteriser for tensors on `device`. Never fails: ours takes over where nvdiffrast does not work."""
     device = torch.device(device)
     if device.type == "cuda" and _nvdiffrast_problem() is None:
-        from prd.raster_nvdiffrast import NvdiffrastRasterizer
+        from prd.render.raster_nvdiffrast import NvdiffrastRasterizer
 
         return NvdiffrastRasterizer()
-    from prd.raster_torch import TorchRasterizer
+    from prd.render.raster_torch import TorchRasterizer
 
     return TorchRasterizer()
 
@@ -101,7 +101,7 @@ def _nvdiffrast_problem() -> str | None:
     if find_spec("nvdiffrast") is None:
         return "nvdiffrast is not installed (pip install '.[cuda]')"
     try:
-        from prd.raster_nvdiffrast import context
+        from prd.render.raster_nvdiffrast import context
 
         context(torch.cuda.current_device())
     except Exception as error:  # compilers and drivers fail in many ways, and all of them mean the same here
