@@ -64,7 +64,7 @@ class GateConfig(Config):
 class EvaluationConfig(Config):
     """Which prompts are generated, how the meshes are looked at, and what is good enough."""
 
-    prompts: str = "sample:evaluation.txt"
+    prompts: str = "sample:evaluation"
     """A file with one prompt a line, or `sample:NAME` for one that comes with the project."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first so many prompts."""

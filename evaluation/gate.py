@@ -65,7 +65,8 @@ def decide(report: EvaluationReport, gate: GateConfig, champion: Champion | None
 
 def _improvement(report: EvaluationReport, least: float, champion: Champion) -> GateCheck:
     name = f"CLIP score over champion (version {champion.version})"
-    if champion.evaluation == report.identity:
+    same_checkpoint = champion.checkpoint_digest == report.context.get("checkpoint_digest")
+    if champion.evaluation == report.identity or same_checkpoint:
         return GateCheck(name=name, value="this is the champion", threshold=f"at least {least:+g}", passed=True)
     try:
         require_same_protocol(report.protocol.id, champion.protocol, f"the champion (version {champion.version})")

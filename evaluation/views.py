@@ -11,7 +11,7 @@ from torch import Tensor
 from evaluation.config import ViewsConfig
 from prd.cameras import orbit
 from prd.mesh import Mesh, vertex_normals
-from prd.raster import rasterizer_for
+from prd.render.raster import rasterizer_for
 
 _AMBIENT = 0.3  # of the clay picture, so that grazing faces do not go black
 

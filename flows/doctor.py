@@ -83,7 +83,7 @@ def _device() -> str:
 
 
 def _rasteriser() -> str:
-    from prd.raster import backend_report
+    from prd.render.raster import backend_report
 
     return backend_report()
 

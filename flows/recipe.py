@@ -4,6 +4,7 @@ from evaluation.config import EvaluationConfig
 from infra.recipe import load_recipe
 from prd.config import TrainingRecipe
 from prompts.config import CorpusConfig
+from teachers.registry import require_kind
 
 
 class Recipe(TrainingRecipe):
@@ -23,4 +24,7 @@ def read_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     Raises:
         RecipeError: it does not exist or does not validate.
     """
-    return load_recipe(name_or_path, overrides or [], Recipe)
+    recipe = load_recipe(name_or_path, overrides or [], Recipe)
+    for name, teacher in recipe.teachers.items():
+        require_kind(name, teacher)
+    return recipe

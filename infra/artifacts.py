@@ -63,9 +63,12 @@ def finish(folder: Path, *, kind: str, inputs: Mapping[str, str], build: Callabl
         staging = folder.with_name(f"{_STAGING}{folder.name}")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
-        facts = build(staging)
-        seal(staging, kind=kind, inputs=inputs, facts=facts)
-        publish(staging, folder)
+        try:
+            facts = build(staging)
+            seal(staging, kind=kind, inputs=inputs, facts=facts)
+            publish(staging, folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
         return True
 
 

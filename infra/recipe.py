@@ -98,7 +98,9 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
     keys = dotted.strip().split(".")
     if not equals or not all(keys):
-        raise RecipeError(f"override {override!r} is not of the form section.key=value")
+        raise RecipeError(
+            f"override {override!r} is not of the form section.key=value", "for example train.iterations=200"
+        )
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -114,7 +116,8 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 def _explain(issue: Any, model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in issue["loc"])
     if issue["type"] != "extra_forbidden":
-        return f"{where}: {issue['msg']} (got {issue['input']!r})"
+        plain = isinstance(issue["input"], str | int | float | None)
+        return f"{where}: {issue['msg']}" + (f" (got {issue['input']!r})" if plain else "")
     known = _fields_at(issue["loc"][:-1], model)
     near = difflib.get_close_matches(str(issue["loc"][-1]), known, n=1)
     suggestion = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}" if known else ""

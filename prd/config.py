@@ -129,10 +129,12 @@ class TrainingRecipe(Config):
         return self
 
     def training_digest(self) -> str:
-        """Digest of what determines the trained weights; where teachers and workers sit does not."""
+        """Digest of what determines the trained weights: not where teachers and workers sit, nor what is kept."""
         tree = self.model_dump(mode="json", include={"generator", "teachers", "train"})
         for teacher in tree["teachers"].values():
             del teacher["placement"]
+        for name in ("checkpoint_every", "keep_checkpoints", "max_inflight_steps"):
+            del tree["train"][name]
         return digest(tree)
 
     def weights(self) -> list[str]:

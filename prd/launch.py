@@ -1,5 +1,6 @@
 """The launcher: `python -m prd.launch RUN_FOLDER`. Starts teachers and workers on Ray and sees the run through."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,12 @@ def _train_on_ray(job: TrainingJob) -> None:
     with TeacherPool.start(job.recipe.teachers) as teachers:
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"folder": str(job.folder), "teachers": teachers},
+            train_loop_config={
+                "folder": str(job.folder),
+                "teachers": teachers,
+                # A worker on another machine shares the folders, not the environment.
+                "environment": {name: value for name, value in os.environ.items() if name.startswith("PRD_")},
+            },
             torch_config=TorchConfig(backend="nccl" if cluster.gpus_per_worker else "gloo"),
             scaling_config=ScalingConfig(
                 num_workers=job.recipe.train.workers,
@@ -81,6 +87,7 @@ def _fit(trainer: Any) -> None:
 
 def _work(config: dict[str, Any]) -> None:
     """One worker: everything happens in the `Trainer`."""
+    os.environ.update(config["environment"])
     prepare_environment()
     import torch
     from ray.train.torch import get_device

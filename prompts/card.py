@@ -27,7 +27,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFr
             f"{stats['prompts']:,} prompts for text-to-3D distillation, from {stats['read']:,} rows of "
             f"{len(stats['sources'])} sources. The same sources and configuration give the same version."
         ),
-        f'```python\ndatasets.load_dataset("{name}/{version}", split="train")\n```',
+        f'```python\ndatasets.load_dataset("PATH/TO/{name}/{version}", split="train")\n```',
         "## From rows to prompts",
         _table(
             ("step", "rows", "meaning"),
