@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
+# uv trusts the machine's own certificates, as pip does.
+export UV_SYSTEM_CERTS ?= true
 
 .PHONY: demo test check format clean
 
