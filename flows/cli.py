@@ -60,7 +60,7 @@ def train(
     from flows.stages import build_corpus_stage, discard_training, prepare_weights, train_stage
 
     resolved = read_recipe(recipe, overrides)
-    prepare_weights(resolved)
+    prepare_weights(resolved.weights())
     corpus = build_corpus_stage(resolved).folder
     if not resume:
         discard_training(resolved, corpus)
@@ -77,11 +77,11 @@ def evaluate(
     from flows.recipe import read_recipe
     from flows.stages import evaluate_stage, prepare_weights
     from infra.settings import settings
-    from prd.checkpoint import resolve_checkpoint
+    from prd.checkpoint import generator_config, resolve_checkpoint
 
     resolved = read_recipe(recipe, overrides)
     found = resolve_checkpoint(checkpoint, settings().training)
-    prepare_weights(resolved)
+    prepare_weights([resolved.evaluation.clip.weights, generator_config(found).base])
     result = evaluate_stage(resolved, found)
     for name, value in result.facts.items():
         typer.echo(f"{name}: {value}")

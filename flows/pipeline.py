@@ -67,7 +67,7 @@ def pipeline(recipe: Recipe) -> dict[str, StageResult]:
     Raises:
         CancelledRun: someone cancelled this run in Prefect; nothing of it is left running.
     """
-    prepare_weights(recipe)
+    prepare_weights(recipe.all_weights())
     corpus = corpus_flow(recipe)
     try:
         training = train_flow(recipe, corpus.folder)

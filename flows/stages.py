@@ -2,14 +2,15 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flows.recipe import Recipe
 from infra.artifacts import folder_lock, is_finished, read_manifest, seal
-from infra.errors import MissingError, TrainingError
+from infra.config import digest
+from infra.errors import BusyError, MissingError, TrainingError
 from infra.process import run_on_leash
 from infra.progress import Meter, console
 from infra.settings import settings
@@ -26,13 +27,12 @@ class StageResult:
     facts: dict[str, Any]
 
 
-def prepare_weights(recipe: Recipe) -> None:
-    """Make the miniature models where the recipe uses them; find all others.
+def prepare_weights(references: Sequence[str]) -> None:
+    """Make the miniature models if any is referred to; find all others.
 
     Raises:
         MissingError: weights are not on this machine and cannot be fetched.
     """
-    references = recipe.all_weights()
     if any(reference.startswith(f"{MINIATURE}/") for reference in references):
         from teachers.miniature.build import build_miniature
 
@@ -128,7 +128,9 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
     protocol = protocol_for(config, prompts)
     run = checkpoint.parent.parent
     folder = settings().evaluations / f"{run.name}-{checkpoint.name}" / protocol.id
-    inputs = {"checkpoint": checkpoint_digest(checkpoint), "evaluation": config.digest(), "protocol": protocol.id}
+    # The gate judges the numbers; it does not change them.
+    made_by = digest(config.model_dump(mode="json", exclude={"gate": True, "model_name": True, "prompts": True}))
+    inputs = {"checkpoint": checkpoint_digest(checkpoint), "evaluation": made_by, "protocol": protocol.id}
 
     def generated():
         pipeline = TextToMesh.from_checkpoint(checkpoint)
@@ -209,18 +211,23 @@ def _training_part(recipe: Recipe) -> Any:
 
 def _run_training(job: Any, should_stop: Callable[[], bool]) -> None:
     from prd.checkpoint import ADAPTER, GENERATOR, latest_checkpoint
-    from prd.job import OUTCOME, RECIPE, last_step, read_outcome
+    from prd.job import RECIPE, last_step, read_outcome
 
-    (job.folder / OUTCOME).unlink(missing_ok=True)
     iterations = job.recipe.train.iterations
     with Meter("training", iterations) as meter:
         status = run_on_leash(
             [sys.executable, "-m", "prd.launch", str(job.folder)],
             log=job.folder / "train.log",
-            environment={"PRD_HOME": str(settings().home.absolute()), "PYTHONUNBUFFERED": "1"},
+            environment={
+                "PRD_HOME": str(settings().home.absolute()),
+                "PRD_WEIGHTS": str(settings().weights_folder),
+                "PYTHONUNBUFFERED": "1",
+            },
             should_stop=should_stop,
             on_poll=lambda: meter.reach(last_step(job.folder)),
         )
+    if status == BusyError.exit_code:
+        raise BusyError(f"another process is training {job.folder}", "wait for it, or end that process")
     if status != 0:
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         raise read_outcome(job.folder) or TrainingError(

@@ -120,9 +120,10 @@ class _Value:
 
 
 def recorded_run(folder: Path) -> str | None:
-    """Id of the MLflow run that a training's folder belongs to; None when it has none."""
+    """Id of the run, in the store of the settings, that a training's folder belongs to; None when it has none there."""
     try:
-        return json.loads((folder / RECORD).read_text(encoding="utf-8"))["run_id"]
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return record["run_id"] if record["uri"] == settings().tracking_uri else None
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
 

@@ -4,7 +4,6 @@ Adapters replace modules *by name*; a module that is not where it should be is a
 Legend: B prompts, P = 6 planes, L tokens of one plane, C and D channels, r rank.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -101,10 +100,11 @@ def adapt_unet(unet: nn.Module, rank: int, adaptation: Literal["peta", "lora", "
     Raises:
         LookupError: the U-Net has no attention blocks or no ResBlocks where diffusers puts them.
     """
+    attentions = _attentions(unet)
     install_multiview_attention(unet, PLANES)  # type: ignore[arg-type]
     if adaptation == "full":
         return
-    for name in list(_attentions(unet)):
+    for name in attentions:
         own_planes = name.endswith("attn1")
         for projection in ATTENTION_PROJECTIONS:
             base = unet.get_submodule(f"{name}.{projection}")
@@ -137,11 +137,11 @@ def adapt_decoder(decoder: nn.Module, rank: int, plane_channels: int, adaptation
     decoder.set_submodule("conv_out", PlaneOutput(rgb_output.in_channels, plane_channels, rgb_output.weight.device))
 
 
-def _attentions(unet: nn.Module) -> Iterator[str]:
+def _attentions(unet: nn.Module) -> list[str]:
     names = [name for name, _ in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
     if not names:
         raise LookupError("the U-Net has no attn1 or attn2 module to adapt")
-    yield from names
+    return names
 
 
 def _adapt_convolutions(model: nn.Module, rank: int, skip: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from infra.artifacts import MANIFEST, is_finished, publish, seal, write_json
 from infra.errors import InputError, MissingError
 from infra.progress import console
-from infra.weights import resolve_weights
+from infra.weights import resolve_weights, weights_digest
 from prd.config import GeneratorConfig
 from prompts.sampler import SamplerState
 
@@ -113,7 +113,12 @@ def load_generator(checkpoint: Path, device: "torch.device | str" = "cpu") -> "T
     from prd.generator import TriplaneGenerator
 
     config = generator_config(checkpoint)
-    generator = TriplaneGenerator.from_base(resolve_weights(config.base), config)
+    base = resolve_weights(config.base)
+    trained_on = json.loads((checkpoint / GENERATOR).read_text(encoding="utf-8")).get("base_digest")
+    # Hashing a real base model takes long; one with a manifest tells its digest for nothing.
+    if trained_on and (base / MANIFEST).is_file() and weights_digest(base) != trained_on:
+        raise InputError(f"{checkpoint} was trained on other weights than those in {base}")
+    generator = TriplaneGenerator.from_base(base, config)
     load_trained(generator, checkpoint)
     return generator.to(device).eval()
 

@@ -18,6 +18,8 @@ class GeneratorConfig(Config):
     """`peta`: adapters of each plane's own in self-attention; `lora`: one shared adapter of the same size there;
     `full`: the base itself is trained."""
     rank: int = Field(default=16, gt=0)
+    latent_size: int = Field(default=32, gt=0)
+    """Height and width of one plane's latent; the base model may have been trained at another."""
     plane_channels: int = Field(default=32, gt=0)
     hidden_width: int = Field(default=64, gt=0)
     """Width of the two hidden layers of each field head."""
@@ -47,6 +49,14 @@ class VolumeConfig(Config):
     """Factor on the gradient that reaches the colours."""
     sparsity: Ramp = RampConfig(start=1.0, end=0.0)
     eikonal: Ramp = RampConfig(start=1.0, end=0.0)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.near >= self.far:
+            raise ValueError(f"near ({self.near}) must be less than far ({self.far})")
+        if self.global_resolution is not None and self.patch_resolution > self.resolution:
+            raise ValueError(f"patch_resolution ({self.patch_resolution}) exceeds resolution ({self.resolution})")
+        return self
 
 
 class MeshConfig(Config):

@@ -28,8 +28,8 @@ class Engine:
         deepspeed = _import_deepspeed()
         groups = student.parameter_groups(config.learning_rate, config.head_learning_rate)
         optimiser: Optimizer = Adan(groups) if config.optimiser == "adan" else AdamW(groups, weight_decay=0.0)
-        # Its default buckets are gigabytes, laid out anew at every backward; the adapters are far smaller.
-        bucket = sum(parameter.numel() for _, parameter in student.trainable())
+        # DeepSpeed's default, which it lays out anew at every backward: gigabytes, where adapters are far smaller.
+        bucket = min(500_000_000, sum(parameter.numel() for _, parameter in student.trainable()))
         self._deepspeed = deepspeed
         self._zero_stage = config.zero_stage
         self._engine, *_ = deepspeed.initialize(

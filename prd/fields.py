@@ -75,9 +75,6 @@ class TriplaneFields:
         """The fields of one prompt, B = 1."""
         return TriplaneFields(self.planes[prompt : prompt + 1], self.heads, self.sphere_radius)
 
-    def detach(self) -> "TriplaneFields":
-        return TriplaneFields(self.planes.detach(), self.heads, self.sphere_radius)
-
     def sdf(self, points: Tensor) -> Tensor:  # [B, N, 3] -> [B, N, 1]
         """Signed distance: the head's output plus that of a sphere. Differentiable in the points too."""
         return self.heads.distance(self.geometry_features(points)) + self._sphere(points)

@@ -14,6 +14,7 @@ from prd.adapters import PLANES, adapt_decoder, adapt_unet
 from prd.config import GeneratorConfig
 from prd.fields import FieldHeads, TriplaneFields
 from prd.schedule import NoiseSchedule, few_step_timesteps
+from teachers.folder import load_unet, load_vae
 
 LATENT_CHANNELS = 4
 
@@ -44,20 +45,18 @@ class TriplaneGenerator(nn.Module):
 
     @classmethod
     def from_base(cls, folder: Path, config: GeneratorConfig) -> "TriplaneGenerator":
-        """An untrained generator on the latent diffusion model of a diffusers folder, in float32."""
-        from diffusers import AutoencoderKL, UNet2DConditionModel
+        """An untrained generator on the latent diffusion model of a diffusers folder, in float32 on the CPU.
 
-        # The alternative needs another package, and the weights are read once.
-        options = {"low_cpu_mem_usage": False, "local_files_only": True}
-        unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", **options)
-        vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", **options)
-        return cls(unet, vae, config)
+        Raises:
+            MissingError: a part of it is not there, cannot be read or lacks tensors.
+        """
+        cpu = torch.device("cpu")
+        return cls(load_unet(folder, cpu, torch.float32), load_vae(folder, cpu, torch.float32), config)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one plane's latent."""
-        size = int(self.unet.config.sample_size)  # type: ignore[union-attr, arg-type]
-        return LATENT_CHANNELS, size, size
+        return LATENT_CHANNELS, self.config.latent_size, self.config.latent_size
 
     def predict_noise(
         self,

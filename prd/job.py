@@ -55,7 +55,9 @@ class TrainingJob:
         """Lay down the run's folder; harmless when it is there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tree = self.recipe.model_dump(mode="json")
-        (self.folder / RECIPE).write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        temporary = self.folder / f".{RECIPE}"
+        temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        temporary.replace(self.folder / RECIPE)
         write_json(self.folder / JOB, {"corpus": str(self.corpus), "inputs": self.inputs})
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from infra.artifacts import folder_lock
 from infra.cluster import ray_session
 from infra.environment import prepare_environment
-from infra.errors import PRDError, TrainingError
+from infra.errors import BusyError, PRDError, TrainingError
 from infra.process import hold_leash
 from infra.settings import settings
-from prd.job import TrainingJob, write_outcome
+from prd.job import OUTCOME, TrainingJob, write_outcome
 
 
 def launch(job: TrainingJob) -> None:
@@ -106,16 +106,26 @@ def main() -> int:
     """Command line of the launcher; the exit code is the error's."""
     hold_leash()
     prepare_environment()
-    job = TrainingJob.read(Path(sys.argv[1]).absolute())
-    failure: PRDError | None = None
+    folder = Path(sys.argv[1]).absolute()
     try:
         # One that was killed a moment ago may still be ending.
-        with folder_lock(job.folder, patience_seconds=30.0):
-            launch(job)
+        with folder_lock(folder, patience_seconds=30.0):
+            return _launch_on_record(folder)
+    except BusyError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+
+
+def _launch_on_record(folder: Path) -> int:
+    """Launch, and write down how it ended."""
+    (folder / OUTCOME).unlink(missing_ok=True)
+    failure: PRDError | None = None
+    try:
+        launch(TrainingJob.read(folder))
     except PRDError as error:
         failure = error
         print(error, file=sys.stderr)  # noqa: T201
-    write_outcome(job.folder, failure)
+    write_outcome(folder, failure)
     return failure.exit_code if failure else 0
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from infra.artifacts import code_version, write_json
+from infra.errors import RecipeError
 from infra.progress import track
 from infra.seeds import derive_seed
 from infra.tracking import RunTracker
@@ -53,11 +54,17 @@ class Trainer:
         self.config: TrainConfig = job.recipe.train
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         base = resolve_weights(job.recipe.generator.base)
+        for name, spec in teachers.specs.items():
+            if self.config.views % spec.views:
+                raise RecipeError(
+                    f"train.views is {self.config.views}, teacher {name!r} judges {spec.views} views at a time",
+                    f"make train.views a multiple of {spec.views}",
+                )
         self.text_encoder = TextEncoder.from_folder(base, device)
         self.corpus = open_corpus(job.corpus)
 
         # Equal on every process: adapters are drawn at random.
-        torch.manual_seed(derive_seed(self.config.seed, "initial weights") % 2**63)
+        torch.manual_seed(derive_seed(self.config.seed, "initial weights"))
         self.student = TriplaneGenerator.from_base(base, job.recipe.generator).to(device)
         self.step, sampler_state = 0, SamplerState()
         checkpoint = latest_checkpoint(job.folder)
@@ -67,7 +74,7 @@ class Trainer:
             load_trained(self.student, checkpoint)
         self.engine = Engine(self.student, self.config)
         if checkpoint is not None:
-            self._restore_optimiser(checkpoint)
+            self.engine.load(checkpoint / ENGINE)
         batch_size = self.config.prompts_per_worker * self.world_size
         self.sampler = PromptSampler(len(self.corpus), self.config.seed, batch_size, sampler_state)
 
@@ -78,6 +85,7 @@ class Trainer:
         if self.rank > 0:
             for _ in steps:
                 self._iterate()
+                self._save_if_due()
         else:
             self._run_first(steps)
         checkpoint = latest_checkpoint(self.job.folder)
@@ -93,11 +101,13 @@ class Trainer:
             tracker.log_params(self.job.recipe.model_dump(mode="json"))
             for _ in track(steps, "training", total=self.config.iterations, done=self.step):
                 metrics = self._iterate()
+                # Before the checkpoint: a resumed run drops what is too much, but could not make up a line.
                 append_metrics(folder, self.step, metrics)
                 tracker.log(metrics, self.step)
+                self._save_if_due()
 
     def _iterate(self) -> dict[str, float]:
-        """One optimiser step, and a checkpoint where one is due."""
+        """One optimiser step; returns this process's numbers."""
         started = time.monotonic()
         progress = self.step / self.config.iterations
         totals: dict[str, float] = {}
@@ -116,9 +126,11 @@ class Trainer:
         totals["seconds"] = time.monotonic() - started
         if self.device.type == "cuda":
             totals["gpu_memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 2**30
+        return totals
+
+    def _save_if_due(self) -> None:
         if self.step % self.config.checkpoint_every == 0 or self.step == self.config.iterations:
             self._save()
-        return totals
 
     def _batch(self, part: int, progress: float) -> Batch:
         indices = self.sampler.next_batch(self.rank, self.world_size)
@@ -147,18 +159,6 @@ class Trainer:
             publish_checkpoint(checkpoints, state, trained, self.student.config, self.job.inputs, keep)
             write_picture(sheet, self.job.folder / "samples" / f"step-{self.step:06d}.png")
         dist.barrier()
-
-    def _restore_optimiser(self, checkpoint: Path) -> None:
-        saved_by = TrainerState.read(checkpoint).workers
-        if saved_by == self.world_size:
-            self.engine.load(checkpoint / ENGINE)
-        elif self.rank == 0:
-            from infra.progress import console
-
-            console.print(
-                f"{checkpoint.name} was saved by {saved_by} processes, this run has {self.world_size}: "
-                "the weights go on, the optimiser's moments start afresh"
-            )
 
     def _provenance(self) -> dict[str, object]:
         packages = ("torch", "diffusers", "transformers", "deepspeed", "ray", "datasets", "prefect", "mlflow")

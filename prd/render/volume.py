@@ -101,7 +101,6 @@ def render_volume(
             _shrink(origins, config.global_resolution), _shrink(directions, config.global_resolution)
         )
         picture = picture.resize(size)
-        rows = cols = slice(None)
         patch = config.patch_resolution
         row, column = torch.randint(0, size - patch + 1, (2,), generator=generator).tolist()
         rows, cols = slice(row, row + patch), slice(column, column + patch)

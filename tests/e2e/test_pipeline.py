@@ -14,7 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.states import Cancelling
 
-from tests.faults.conftest import Workplace, small_weights, wait_until, workplace  # noqa: F401
+from tests.faults.conftest import Workplace, wait_until, workplace  # noqa: F401
 
 pytestmark = pytest.mark.e2e
 
