@@ -38,13 +38,13 @@ def run(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None
     from flows.recipe import read_recipe
 
     resolved = read_recipe(recipe, overrides)
-    from flows.server import require_prefect
+    from flows.server import prefect_server
 
-    require_prefect()
-    from flows.pipeline import run_pipeline
-    from flows.summary import print_summary
+    with prefect_server():
+        from flows.pipeline import run_pipeline
+        from flows.summary import print_summary
 
-    print_summary(run_pipeline(resolved))
+        print_summary(run_pipeline(resolved))
 
 
 @app.command()

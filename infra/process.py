@@ -41,16 +41,7 @@ def run_on_leash(
     Returns:
         The exit status; negative when it died by a signal.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, **(environment or {}), _LEASH: "1"},
-        )
+    child = start_on_leash(command, log=log, environment=environment)
     try:
         while child.poll() is None and not should_stop():
             on_poll()
@@ -61,8 +52,27 @@ def run_on_leash(
     return child.returncode
 
 
+def start_on_leash(
+    command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own, to end with this process. Whoever started it ends it by `end_tree`.
+
+    Arguments as for `run_on_leash`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **(environment or {}), _LEASH: "1"},
+        )
+
+
 def hold_leash() -> None:
-    """Called first by a child of `run_on_leash`: end with the parent. Does nothing in a process started otherwise."""
+    """Called first by a child that was started on a leash: end with the parent. Does nothing in any other process."""
     if os.environ.pop(_LEASH, None) is None:
         return
     leash = os.dup(sys.stdin.fileno())
