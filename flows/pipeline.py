@@ -27,6 +27,8 @@ from infra.errors import PRDError, RunCancelled
 from infra.progress import console
 
 _ASK_SECONDS = 3.0
+_PAGES = ("report.html", "README.md")
+"""What a person reads of a stage's result."""
 _CANCELLED = ("the run was cancelled", "run it again to go on from the last checkpoint")
 
 
@@ -93,7 +95,11 @@ def run_pipeline(recipe: Recipe) -> dict[str, StageResult]:
 
 def _leave_artifact(stage: str, result: StageResult) -> StageResult:
     rows = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in result.facts.items())
-    markdown = f"# {stage}\n\n| | |\n|---|---|\n{rows}\n\nIn `{result.folder}`\n"
+    pages = [page for page in _PAGES if (result.folder / page).is_file()]
+    links = " · ".join(
+        f"[{path.name}]({path.as_uri()})" for path in [result.folder, *(result.folder / p for p in pages)]
+    )
+    markdown = f"# {stage}\n\n| | |\n|---|---|\n{rows}\n\n{links}\n"
     create_markdown_artifact(markdown, key=stage, description=f"{stage} of {flow_run.name}")
     console.print(f"[bold]{stage}[/bold] {result.folder}")
     return result
