@@ -40,6 +40,7 @@ def run(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None
     resolved = read_recipe(recipe, overrides)
     from flows.server import prefect_server
 
+    _require_ray()
     with prefect_server():
         from flows.pipeline import run_pipeline
         from flows.summary import print_summary
@@ -60,6 +61,7 @@ def train(
     from flows.stages import build_corpus_stage, discard_training, prepare_weights, train_stage
 
     resolved = read_recipe(recipe, overrides)
+    _require_ray()
     prepare_weights(resolved.weights())
     corpus = build_corpus_stage(resolved).folder
     if not resume:
@@ -162,6 +164,15 @@ def miniature_build(
     folder = out or settings().weights_folder / "miniature"
     build_miniature(folder, seed)
     typer.echo(folder)
+
+
+def _require_ray() -> None:
+    """Find out before any work whether the cluster answers that training will want."""
+    from infra.cluster import probe_ray
+    from infra.settings import settings
+
+    if address := settings().ray_address:
+        probe_ray(address)
 
 
 def main() -> None:

@@ -153,9 +153,13 @@ def folder_lock(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
 
     Raises:
         BusyError: another process holds it.
+        MissingError: there is no place for the lock.
     """
     path = folder.with_name(f".{folder.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MissingError(f"{path.parent} cannot be made: {error.strerror}", "check PRD_HOME") from None
     lock = FileLock(path)
     try:
         lock.acquire(timeout=patience_seconds)

@@ -62,9 +62,11 @@ def probe_ray(address: str) -> None:
         UnavailableError: nothing does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UnavailableError(f"{address!r} is not the address of a Ray cluster", "PRD_RAY_ADDRESS takes HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UnavailableError(
             f"no Ray cluster answers at {address}: {error}",
             "check PRD_RAY_ADDRESS (host:port), or unset it to run on this machine",

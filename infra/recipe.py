@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -31,11 +31,10 @@ def load_recipe(name_or_path: str, overrides: list[str], model: type[RecipeT]) -
         RecipeError: unknown name, bad YAML, a loop of `extends`, a misspelt key or a value out of range.
     """
     path = recipe_path(name_or_path)
-    tree = _read_with_parents(path, seen=())
+    tree = {**_read_with_parents(path, seen=()), **_own_name(path)}
     for override in overrides:
         _apply_override(tree, override)
-    tree.setdefault("name", path.stem)
-    return validate(tree, model, origin=str(path))
+    return validate(tree, model, origin=f"{path} with your overrides" if overrides else str(path))
 
 
 def validate(tree: dict[str, Any], model: type[RecipeT], origin: str) -> RecipeT:
@@ -43,7 +42,10 @@ def validate(tree: dict[str, Any], model: type[RecipeT], origin: str) -> RecipeT
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        lines = [_explain(issue, model) for issue in error.errors()]
+        issues = error.errors()
+        # A section whose part is wrong is often reported as missing too.
+        causes = [one for one in issues if not any(_is_above(one["loc"], other["loc"]) for other in issues)]
+        lines = [_explain(issue, model) for issue in causes]
         raise RecipeError(
             f"{origin} is not a valid recipe:\n" + "\n".join(f"  - {line}" for line in lines),
             "`prd config show` prints every key with its value",
@@ -81,6 +83,12 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     beside = path.parent / str(parent)
     parent_path = beside if beside.is_file() else recipe_path(str(parent))
     return _merge(_read_with_parents(parent_path, (*seen, path.resolve())), tree)
+
+
+def _own_name(path: Path) -> dict[str, str]:
+    """A recipe is called what its own file says, or like the file; never like the recipe it extends."""
+    own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return {"name": str(own.get("name", path.stem))}
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -124,10 +132,21 @@ def _explain(issue: Any, model: type[BaseModel]) -> str:
     return f"{where}: unknown key; {suggestion}"
 
 
+def _is_above(location: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return len(location) < len(other) and other[: len(location)] == location
+
+
 def _fields_at(location: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
-    """Field names of the section at `location`; empty where it passes through a list or a union."""
+    """Field names of the section at `location`; empty where that is none."""
     section: Any = model
     for part in location:
         field = getattr(section, "model_fields", {}).get(part)
-        section = field.annotation if field else None
-    return list(getattr(section, "model_fields", {}))
+        section = field.annotation if field else _section_in(section)
+    return list(getattr(_section_in(section), "model_fields", {}))
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section that a list, a mapping or an optional of sections is made of."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part)) is not None), None)

@@ -110,6 +110,11 @@ def read_csv(path: Path, field: str | None, delimiter: str) -> Iterator[Row]:
     if header_row.reason:
         raise InputError(f"{path} has no header", "the first line must name the columns")
     header = [name.strip() for name in header]
+    if len(header) == 1 and (other := next((mark for mark in ";\t|," if mark in header[0]), None)):
+        raise InputError(
+            f"{path} has one column, {header[0]!r}, which looks like several split by {other!r}",
+            "save it with commas, or as .tsv with tabs",
+        )
     first = list(islice(records, _SNIFFED))
     if field is None:
         good = [cells for row, cells in first if not row.reason and len(cells) == len(header)]
@@ -214,8 +219,9 @@ def _row_of(number: int, value: Any, field: str | None) -> Row:
 def _list_in(document: Any, key: str | None, path: Path) -> list[Any]:
     if isinstance(document, list):
         return document
-    lists = {name: value for name, value in document.items() if isinstance(value, list)} if document else {}
-    if not isinstance(document, dict) or not lists:
+    pairs = document.items() if isinstance(document, dict) else ()
+    lists = {name: value for name, value in pairs if isinstance(value, list)}
+    if not lists:
         raise InputError(f"{path} is neither a list nor an object of lists", "expected strings, or objects with a text")
     if key is not None and key not in lists:
         raise InputError(f"{path} has no list {key!r}", f"its lists: {', '.join(lists)}")

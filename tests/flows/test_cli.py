@@ -78,6 +78,8 @@ def test_corpus_of_files(prd, tmp_path):
         (("corpus", "build", "corpus.sources=empty.txt"), 3, "empty"),
         (("corpus", "build", "corpus.sources=broken.parquet"), 3, "broken.parquet"),
         (("corpus", "build", "corpus.sources=[{path: wide.csv, field: prompt}]"), 3, "prompt"),
+        (("corpus", "build", "corpus.sources=semicolons.csv"), 3, "split by ';'"),
+        (("corpus", "build", "corpus.sources=number.json"), 3, "neither a list nor an object"),
         (("generate", "a red cube", "--checkpoint", "absent"), 4, "absent"),
         (("evaluate", "--checkpoint", "absent"), 4, "absent"),
         (("generate", "a red cube"), 2, "checkpoint"),
@@ -87,6 +89,8 @@ def test_bad_input_is_a_message_with_an_exit_code(prd, tmp_path, arguments, code
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 truncated")
     (tmp_path / "wide.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "semicolons.csv").write_text("id;caption\n1;a red cube\n")
+    (tmp_path / "number.json").write_text("5")
     status, out, err = prd(*arguments)
     assert (status, says in out + err) == (code, True), err
 
@@ -102,6 +106,14 @@ def test_services_that_do_not_answer_are_named(prd, environment, says):
     assert status == 5 and says in err, err
 
 
-def test_a_ray_cluster_that_does_not_answer_is_named(prd):
-    status, _, err = prd("train", PRD_RAY_ADDRESS="127.0.0.1:9")
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_a_ray_cluster_that_does_not_answer_is_named_before_any_work(prd, home, command):
+    status, _, err = prd(command, PRD_RAY_ADDRESS="127.0.0.1:9")
     assert status == 5 and "no Ray cluster answers" in err, err
+    assert not home.exists()
+
+
+def test_a_home_that_cannot_be_is_named(prd, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, err = prd("corpus", "build", PRD_HOME=str(tmp_path / "file"))
+    assert status == 4 and "PRD_HOME" in err, err

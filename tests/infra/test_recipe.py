@@ -44,11 +44,18 @@ def test_overrides_and_extends(tmp_path):
         (["train.volume=null", "train.mesh=null"], "not both"),
         (["teachers={}", "teachers.mvdream=null", "teachers.richdreamer=null", "teachers.stable_diffusion=null"], ""),
         (["name=../escape"], "pattern"),
+        (["corpus.sources=[{path: a.txt, feild: x}]"], "did you mean 'field'"),
+        (["teachers.mvdream.resolutoin=3"], "did you mean 'resolution'"),
     ],
 )
 def test_mistakes_are_named(overrides, says):
     with pytest.raises(RecipeError, match=says):
         read_recipe("miniature", overrides)
+
+
+def test_a_recipe_is_called_like_its_file_unless_it_says_otherwise(tmp_path):
+    (tmp_path / "quick.yaml").write_text("extends: miniature\n")
+    assert read_recipe(str(tmp_path / "quick.yaml")).name == "quick"
 
 
 def test_mistaken_files_are_named(tmp_path):
