@@ -80,7 +80,7 @@ def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
     assert steps == [1, 2, 3, 4, 5, 6]
     report = Path(next(line for line in output.splitlines() if line.startswith("report: ")).removeprefix("report: "))
     assert report.is_file() and "registered: prd-miniature version 1 (champion: yes)" in output
-    artifacts = {artifact.key for artifact in client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50)}
+    artifacts = {artifact.key for artifact in client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50, offset=0)}
     assert {"corpus", "train", "evaluate", "register"} <= artifacts
 
     # Once more: everything is there.

@@ -191,10 +191,10 @@ def test_request_of_the_wrong_shape(teacher):
         teacher(replace(request, pixels=request.pixels[:, :, :-1]))
 
 
-def test_missing_weights_name_the_place(configure, home):
-    with pytest.raises(MissingError, match=r"the weights 'miniature/none' are not here") as error:
-        load_teacher("mv", configure("mvdream", weights="miniature/none"), CPU)
-    assert str(home / "weights" / "miniature" / "none") in error.value.hint
+def test_missing_weights_name_the_place(configure, home, miniature):
+    with pytest.raises(MissingError, match=r"the weights 'large/none' are not here") as error:
+        load_teacher("mv", configure("mvdream", weights="large/none"), CPU)
+    assert str(miniature.parent / "large" / "none") in error.value.hint
 
 
 def test_weights_of_another_kind_of_model(configure, miniature):
