@@ -15,7 +15,7 @@ from prd.generator import TriplaneGenerator
 from prd.render.mesh import render_mesh
 
 _AZIMUTHS = (0.0, 90.0, 180.0, 270.0)
-_LOOK = MeshConfig(resolution=128, surface_resolution=64)
+_LOOK = MeshConfig(resolution=128, surface_resolution=48)
 
 
 @torch.no_grad()
