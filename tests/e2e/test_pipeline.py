@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelling
 
 from tests.faults.conftest import Workplace, wait_until, workplace  # noqa: F401
@@ -80,7 +80,7 @@ def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
     assert steps == [1, 2, 3, 4, 5, 6]
     report = Path(next(line for line in output.splitlines() if line.startswith("report: ")).removeprefix("report: "))
     assert report.is_file() and "registered: prd-miniature version 1 (champion: yes)" in output
-    artifacts = {artifact.key for artifact in client.read_artifacts(sort=ArtifactSort.CREATED_DESC, limit=50, offset=0)}
+    artifacts = {artifact["key"] for artifact in httpx.post(f"{server}/artifacts/filter", json={}).json()}
     assert {"corpus", "train", "evaluate", "register"} <= artifacts
 
     # Once more: everything is there.
