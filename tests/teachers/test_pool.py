@@ -95,16 +95,16 @@ def test_every_failure_of_an_actor_has_its_own_message(cluster, configure, home,
         with pytest.raises(MissingError, match="the weights 'miniature/none' are not here"):
             pool.submit("gone", request_for(pool.specs["gone"])).result()
 
-        pending = {
-            mood: pool.submit("moody", request_for(pool.specs["moody"], prompts=(mood,)))
-            for mood in ("nan", "bug", "die")
-        }
+        def ask(mood: str):
+            return pool.submit("moody", request_for(pool.specs["moody"], prompts=(mood,))).result()
+
+        # One after the other: a deadly call takes those beside it with it.
         with pytest.raises(TrainingError, match="teacher 'moody' returned a gradient with values that are not finite"):
-            pending["nan"].result()
+            ask("nan")
         with pytest.raises(TrainingError, match=r"teacher 'moody' failed: ZeroDivisionError\('a bug'\)"):
-            pending["bug"].result()
+            ask("bug")
         with pytest.raises(TrainingError, match="teacher 'moody' stayed away after 1 repeats") as stayed_away:
-            pending["die"].result()
+            ask("die")
         assert "resumed from its last checkpoint" in stayed_away.value.hint
     pool.close()
 
