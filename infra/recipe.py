@@ -31,7 +31,7 @@ def load_recipe(name_or_path: str, overrides: list[str], model: type[RecipeT]) -
         RecipeError: unknown name, bad YAML, a loop of `extends`, a misspelt key or a value out of range.
     """
     path = recipe_path(name_or_path)
-    tree = {**_read_with_parents(path, seen=()), **_own_name(path)}
+    tree = _read_with_parents(path, seen=())
     for override in overrides:
         _apply_override(tree, override)
     return validate(tree, model, origin=f"{path} with your overrides" if overrides else str(path))
@@ -77,18 +77,14 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise RecipeError(f"{path} is not YAML: {error}") from None
     if not isinstance(tree, dict):
         raise RecipeError(f"{path} must be a mapping of sections")
+    # Called what its own file says, or like the file; never like the recipe it extends.
+    tree["name"] = str(tree.get("name", path.stem))
     parent = tree.pop("extends", None)
     if parent is None:
         return tree
     beside = path.parent / str(parent)
     parent_path = beside if beside.is_file() else recipe_path(str(parent))
     return _merge(_read_with_parents(parent_path, (*seen, path.resolve())), tree)
-
-
-def _own_name(path: Path) -> dict[str, str]:
-    """A recipe is called what its own file says, or like the file; never like the recipe it extends."""
-    own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return {"name": str(own.get("name", path.stem))}
 
 
 def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from infra.artifacts import MANIFEST, sha256
+from infra.artifacts import MANIFEST, read_manifest, sha256
 from infra.config import digest
 from infra.errors import MissingError
 from infra.settings import settings
@@ -54,11 +54,8 @@ def find_weights(reference: str) -> Path | None:
 
 def weights_digest(folder: Path) -> str:
     """Digest of a model folder's content: of its manifest where there is one, else of every file."""
-    manifest = folder / MANIFEST
-    if manifest.is_file():
-        import json
-
-        return digest(json.loads(manifest.read_text(encoding="utf-8"))["outputs"])
+    if (folder / MANIFEST).is_file():
+        return digest(read_manifest(folder).outputs)
     return digest({path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)})
 
 
