@@ -63,6 +63,11 @@ class Workplace:
         runs = self.home / "training"
         return last_step(self.run) if runs.is_dir() and any(path.is_dir() for path in runs.iterdir()) else 0
 
+    def saved_step(self) -> int:
+        """Step of the newest whole checkpoint; metrics run ahead of it by the time a save takes."""
+        manifests = (self.home / "training").glob("*/checkpoints/step-*/manifest.json")
+        return max((int(path.parent.name.removeprefix("step-")) for path in manifests), default=0)
+
     def processes(self) -> list[psutil.Process]:
         """Everything alive that was started, directly or not, in this workplace."""
         found = []
