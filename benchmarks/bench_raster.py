@@ -13,9 +13,9 @@ import torch
 import trimesh
 from torch import Tensor
 
-from prd.cameras import orbit
 from prd.mesh import vertex_normals
 from prd.render.raster_torch import TorchRasterizer
+from teachers.cameras import orbit
 
 VIEWS, SIZE, REPEATS = 4, 256, 5
 

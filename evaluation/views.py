@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from evaluation.config import ViewsConfig
-from prd.cameras import orbit
 from prd.mesh import Mesh, vertex_normals
 from prd.render.raster import rasterizer_for
+from teachers.cameras import orbit
 
 _AMBIENT = 0.3  # of the clay picture, so that grazing faces do not go black
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from infra.config import Config, Ramp, RampConfig, digest
-from prd.camera_config import CameraConfig
+from teachers.camera_config import CameraConfig
 from teachers.config import TeachersConfig
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from infra.seeds import generator_for
-from prd.cameras import orbit
 from prd.config import MeshConfig
 from prd.generator import TriplaneGenerator
 from prd.render.mesh import render_mesh
+from teachers.cameras import orbit
 
 _AZIMUTHS = (0.0, 90.0, 180.0, 270.0)
 _LOOK = MeshConfig(resolution=128, surface_resolution=48)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from teachers.base import DiffusionTeacher
-from teachers.cameras import mvdream_cameras
+from teachers.camera_inputs import mvdream_cameras
 from teachers.config import TeacherConfig
 from teachers.contract import TeacherRequest
 from teachers.vae import ImageEncoder

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from teachers.base import DiffusionTeacher
-from teachers.cameras import richdreamer_cameras
+from teachers.camera_inputs import richdreamer_cameras
 from teachers.contract import TeacherRequest
 
 

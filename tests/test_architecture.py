@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "teachers": {"infra"},
     "prompts": {"infra"},
     "prd": {"teachers", "prompts", "infra"},
-    "evaluation": {"prd", "infra"},
+    "evaluation": {"prd", "teachers", "infra"},
     "flows": {"evaluation", "prd", "teachers", "prompts", "infra"},
 }
 ONLY_IN = {

@@ -7,7 +7,6 @@ from torch.nn import functional as F
 
 from flows.recipe import read_recipe
 from infra.weights import resolve_weights
-from prd.cameras import orbit
 from prd.config import MeshConfig, TrainConfig, VolumeConfig
 from prd.distill import Batch, distill
 from prd.fields import FieldHeads, TriplaneFields
@@ -15,6 +14,7 @@ from prd.generator import TriplaneGenerator
 from prd.render.maps import RenderedViews, scale_gradient, teacher_pixels
 from prd.render.mesh import field_surface, render_mesh
 from prd.render.volume import render_volume
+from teachers.cameras import orbit
 from teachers.contract import TeacherSpec
 from teachers.pool import TeacherPool
 from teachers.text import TextEncoder

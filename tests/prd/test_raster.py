@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-from prd.cameras import Cameras, orbit
 from prd.mesh import vertex_normals
 from prd.render import raster_torch
 from prd.render.raster import Raster, backend_report, rasterizer_for
 from prd.render.raster_torch import TorchRasterizer
+from teachers.cameras import Cameras, orbit
 
 RASTERIZER = TorchRasterizer()
 

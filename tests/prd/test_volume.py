@@ -8,13 +8,13 @@ from nerfacc import accumulate_along_rays, render_weight_from_alpha
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from prd.cameras import Cameras, orbit
 from prd.config import VolumeConfig
 from prd.fields import FieldHeads, TriplaneFields
-from prd.render.maps import disparity_map, normal_map
 from prd.render.opacity import neus_opacity
 from prd.render.sampling import place_intervals, surface_cdf
 from prd.render.volume import render_volume
+from teachers.cameras import Cameras, orbit
+from teachers.maps import disparity_map, normal_map
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from specimens import request_for
 
 from infra.errors import MissingError, RecipeError
 from infra.seeds import generator_for
-from teachers.cameras import richdreamer_cameras
+from teachers.camera_inputs import richdreamer_cameras
 from teachers.registry import KINDS, load_teacher, teacher_spec
 
 CPU = torch.device("cpu")

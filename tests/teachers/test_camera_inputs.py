@@ -2,7 +2,7 @@
 
 import torch
 
-from teachers.cameras import mvdream_cameras, richdreamer_cameras
+from teachers.camera_inputs import mvdream_cameras, richdreamer_cameras
 
 
 def test_cameras_match_and_leave_the_poses_alone(golden):

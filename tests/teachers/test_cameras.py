@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from infra.seeds import generator_for
-from prd.camera_config import CameraConfig
-from prd.cameras import orbit, sample_training_cameras
+from teachers.camera_config import CameraConfig
+from teachers.cameras import orbit, sample_training_cameras
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cameras"
 TOLERANCE = {"atol": 2e-6, "rtol": 0.0}

@@ -1,0 +1,37 @@
+"""The maps that teachers look at, in one definition for every renderer.
+
+Legend: N = B prompts * V views, prompt-major; H and W pixels, row 0 at the top.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from teachers.cameras import Cameras
+
+OBJECT_RADIUS = 3**0.5
+"""Half the diagonal of the cube [-1, 1]^3: the depth range that disparity spans on either side of the origin."""
+
+BACKGROUND_NORMAL = (0.5, 0.5, 1.0)
+"""The normal (0, 0, 1), towards the camera, as a colour."""
+
+
+def normal_map(normals: Tensor, opacity: Tensor, cameras: Cameras) -> Tensor:
+    """World normals `[N, H, W, 3]` (any length) as colours, over the background by `opacity` `[N, H, W, 1]`."""
+    axes = cameras.c2w[:, :3, :3]  # world from camera, so its transpose turns world into camera
+    local = torch.einsum("nhwi,nij->nhwj", F.normalize(normals, dim=-1), axes)
+    colours = (local * local.new_tensor([-1.0, 1.0, 1.0]) + 1) / 2
+    return torch.lerp(colours.new_tensor(BACKGROUND_NORMAL).expand_as(colours), colours, opacity)
+
+
+def disparity_map(depth: Tensor, opacity: Tensor, camera_distance: Tensor) -> Tensor:
+    """Inverted linear distance in [0, 1].
+
+    Args:
+        depth: distance along the ray times opacity, `[N, H, W, 1]`; what is not covered counts as far.
+        opacity: `[N, H, W, 1]`.
+        camera_distance: from the origin, `[N]`.
+    """
+    far = (camera_distance + OBJECT_RADIUS).view(-1, 1, 1, 1)
+    expected = depth + (1 - opacity) * far
+    return ((far - expected) / (2 * OBJECT_RADIUS)).clamp(0, 1)
