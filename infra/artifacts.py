@@ -175,10 +175,18 @@ def folder_lock(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` make a file beside `path` and rename it to its place; when it fails nothing is left."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -24,11 +24,11 @@ from torch import Tensor
 from infra.seeds import derive_seed, generator_for
 from prd.config import TrainConfig
 from prd.generator import TriplaneGenerator
-from prd.render.maps import RenderedViews, teacher_pixels
 from prd.render.mesh import render_mesh
 from prd.render.volume import render_volume
 from teachers.cameras import Cameras, sample_training_cameras
 from teachers.contract import PendingReply, TeacherRequest, TeacherSpec
+from teachers.maps import RenderedViews, teacher_pixels
 from teachers.pool import TeacherPool
 
 

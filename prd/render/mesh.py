@@ -11,11 +11,11 @@ from torch import Tensor
 from prd.config import MeshConfig
 from prd.fields import TriplaneFields
 from prd.mesh import vertex_normals
+from prd.render.gradient import scale_gradient
 from prd.render.isosurface import Surface, extract_surface, guard_sign
-from prd.render.maps import RenderedViews, scale_gradient
 from prd.render.raster import Rasterizer, rasterizer_for
 from teachers.cameras import Cameras
-from teachers.maps import disparity_map, normal_map
+from teachers.maps import RenderedViews, disparity_map, normal_map
 
 
 def render_mesh(

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from prd.config import VolumeConfig
 from prd.fields import TriplaneFields
-from prd.render.maps import RenderedViews, scale_gradient
+from prd.render.gradient import scale_gradient
 from prd.render.opacity import neus_opacity
 from prd.render.sampling import even_intervals, place_intervals, surface_cdf
 from teachers.cameras import Cameras
-from teachers.maps import OBJECT_RADIUS, disparity_map, normal_map
+from teachers.maps import OBJECT_RADIUS, RenderedViews, disparity_map, normal_map
 
 
 @dataclass(frozen=True)

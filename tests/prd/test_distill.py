@@ -11,11 +11,12 @@ from prd.config import MeshConfig, TrainConfig, VolumeConfig
 from prd.distill import Batch, distill
 from prd.fields import FieldHeads, TriplaneFields
 from prd.generator import TriplaneGenerator
-from prd.render.maps import RenderedViews, scale_gradient, teacher_pixels
+from prd.render.gradient import scale_gradient
 from prd.render.mesh import field_surface, render_mesh
 from prd.render.volume import render_volume
 from teachers.cameras import orbit
 from teachers.contract import TeacherSpec
+from teachers.maps import RenderedViews, teacher_pixels
 from teachers.pool import TeacherPool
 from teachers.text import TextEncoder
 

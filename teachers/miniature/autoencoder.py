@@ -1,0 +1,63 @@
+"""Training the miniature autoencoder.
+
+It must be sensible far from what the teachers see: score distillation pulls half-made pictures in wrong colours through
+the encoder's derivative. So it learns on continuous colours, mixtures of pictures, blur and noise.
+
+Legend: N pictures, R their size.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from teachers.miniature.album import SHAPES, VIEWS, Album
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+_KL = 3e-4
+"""Weight of the divergence a latent number against the error a pixel value, in [-1, 1]."""
+
+
+def autoencoder_loss(vae: "AutoencoderKL", album: Album, pictures: int, generator: torch.Generator) -> Tensor:
+    """Reconstruction error and divergence on drawn pictures."""
+    images = 2 * varied_pictures(album, pictures, generator) - 1
+    posterior = vae.encode(images).latent_dist
+    noise = torch.randn(posterior.mean.shape, generator=generator)
+    restored = vae.decode(posterior.mean + posterior.std * noise).sample
+    error = restored - images
+    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).mean()
+    return error.square().mean() + 0.1 * error.abs().mean() + _KL * divergence
+
+
+def varied_pictures(album: Album, count: int, generator: torch.Generator) -> Tensor:  # -> [N, 3, R, R] in [0, 1]
+    """Shapes in any colours before any background; some mixed, blurred or noisy."""
+
+    def chance(share: float) -> Tensor:
+        return (torch.rand(count, 1, 1, 1, generator=generator) < share).float()
+
+    sets = -(-count // VIEWS)
+    shapes = torch.randint(len(SHAPES), (sets,), generator=generator).tolist()
+    batch = album.take_shapes(shapes, generator)
+    colours = torch.rand(sets, 2, 3, generator=generator)
+    grey = torch.rand(sets, 1, 1, generator=generator) < 0.15
+    colours = torch.where(grey, colours.mean(-1, keepdim=True).expand_as(colours), colours)
+    pictures = batch.rgb(colours)[:count]
+
+    opacity = batch.layers.opacity[:count]
+    backdrop = torch.rand(count, 3, 1, 1, generator=generator)
+    pictures = pictures - chance(0.3) * (1 - opacity) * (1 - backdrop)
+    mixed = torch.lerp(pictures, pictures.flip(0), torch.rand(count, 1, 1, 1, generator=generator))
+    pictures = torch.lerp(pictures, mixed, chance(0.15))
+    pictures = torch.lerp(pictures, _blurred(pictures), chance(0.25) * torch.rand(count, 1, 1, 1, generator=generator))
+    faded = torch.lerp(pictures, backdrop.expand_as(pictures), torch.rand(count, 1, 1, 1, generator=generator))
+    pictures = torch.lerp(pictures, faded, chance(0.15))
+    noise = torch.randn(pictures.shape, generator=generator) * 0.15 * torch.rand(count, 1, 1, 1, generator=generator)
+    return (pictures + chance(0.2) * noise).clamp(0, 1)
+
+
+def _blurred(pictures: Tensor) -> Tensor:
+    small = F.avg_pool2d(pictures, 4)
+    return F.interpolate(small, pictures.shape[-2:], mode="bilinear", align_corners=False)
