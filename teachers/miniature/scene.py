@@ -65,7 +65,7 @@ class Scene(NamedTuple):
     def is_held_out(self) -> bool:
         """True for the eighth of all sets of words that no model and no corpus may learn from.
 
-        Colours and solids alone are never held out by this, only their combinations.
+        No colour and no solid is held out as such, only combinations of them.
         """
         digest = sha256(" ".join(sorted(self.words)).encode()).digest()
         return digest[0] % _HELD_OUT_ONE_IN == 0
@@ -87,7 +87,10 @@ def parse(prompt: str) -> Scene:
     _require(COLOURS, "colour", colour, nose, below_colour)
     _require(SOLIDS, "solid", solid, below_solid)
     if nose and below_colour:
-        raise InputError(f"{prompt!r}: what stands on something has no nose in this world")
+        raise InputError(
+            f"{prompt!r}: what stands on something has no nose in this world",
+            "ask for the nose without what is below, or for what is below without a nose",
+        )
     return Scene(colour, solid, nose, (below_colour, below_solid) if below_colour else None)
 
 
