@@ -108,7 +108,7 @@ class DiffusionTeacher(ABC):
         if config.shift:
             noisy_plus = guidance.add_noise(latents, noise, self.abar[t_plus])
             branches.append((noisy_plus, t_plus, text))
-        predictions = self._predict(branches, self.cameras(request))
+        predictions = self.predict(branches, self.cameras(request))
 
         scale = config.guidance_scale.at(request.progress)
         guided = Score(guidance.classifier_free_guidance(predictions[0], predictions[1], scale), noisy, self.abar[t])
@@ -132,7 +132,7 @@ class DiffusionTeacher(ABC):
             "guidance_scale": scale,
         }
 
-    def _predict(
+    def predict(
         self, branches: list[tuple[Tensor, Tensor, Tensor]], cameras: Tensor | None
     ) -> tuple[Tensor, ...]:  # K times [N, c, h, w] fp32
         """Noise predictions of all branches (noisy latents, timesteps, text) in one pass."""

@@ -6,6 +6,7 @@ World: right-handed, z up, front at +x; azimuth 0 is +x and grows towards +y. An
 Legend: N cameras, H rows and W columns of the image, row 0 at its top.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,11 @@ class Cameras:
 
     def __len__(self) -> int:
         return len(self.c2w)
+
+    @classmethod
+    def join(cls, batches: "Sequence[Cameras]") -> "Cameras":
+        """The cameras of all batches, in order."""
+        return cls(*(torch.cat(tensors) for tensors in zip(*(batch._tensors for batch in batches), strict=True)))
 
     def __getitem__(self, index: int | slice | Tensor) -> "Cameras":
         """Some of the cameras; one index gives a batch of one."""

@@ -12,6 +12,7 @@ from infra.errors import MissingError
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -59,14 +60,27 @@ def load_alphas_cumprod(folder: Path) -> Tensor:  # [T] fp32
     """
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
+    return DDPMScheduler(**_betas(folder)).alphas_cumprod.float()
+
+
+def load_sampler(folder: Path) -> "DDIMScheduler":
+    """A deterministic sampler for the same schedule."""
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    settings = {"clip_sample": False, "set_alpha_to_one": False, "timestep_spacing": "trailing"}
+    return DDIMScheduler(**_betas(folder), **settings)
+
+
+def _betas(folder: Path) -> dict[str, Any]:
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+
     path = _part(folder, "scheduler")
     config = _read(path, DDPMScheduler.load_config)
     predicted = config.get("prediction_type", "epsilon")
     if predicted != "epsilon":
         raise MissingError(f"{path} is of a model that predicts {predicted!r}", "use weights that predict noise")
-    # Another sampler's own settings mean nothing to DDPM; the betas are the same.
-    betas = {key: value for key, value in config.items() if key == "num_train_timesteps" or "beta" in key}
-    return DDPMScheduler(**betas).alphas_cumprod.float()
+    # Another sampler's own settings mean nothing here; the betas are the same.
+    return {key: value for key, value in config.items() if key == "num_train_timesteps" or "beta" in key}
 
 
 def _part(folder: Path, name: str) -> Path:

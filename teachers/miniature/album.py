@@ -80,8 +80,7 @@ class Album:
             for name in Layers.__dataclass_fields__
         }
         cameras = [self._cameras[shape][row] for shape, row in zip(shapes, rows, strict=True)]
-        fields = {name: torch.cat([getattr(part, name) for part in cameras]) for name in Cameras.__dataclass_fields__}
-        return Batch(Layers(**{name: values.float() / 255 for name, values in layers.items()}), Cameras(**fields))
+        return Batch(Layers(**{name: values.float() / 255 for name, values in layers.items()}), Cameras.join(cameras))
 
 
 def colours_of(scenes: Sequence[Scene]) -> Tensor:  # [B, P, 3]

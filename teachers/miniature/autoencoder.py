@@ -6,13 +6,14 @@ the encoder's derivative. So it learns on continuous colours, mixtures of pictur
 Legend: N pictures, R their size.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from teachers.miniature.album import SHAPES, VIEWS, Album
+from teachers.miniature.album import SHAPES, VIEWS, Album, colours_of
+from teachers.miniature.scene import all_scenes
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -24,12 +25,22 @@ _KL = 3e-4
 def autoencoder_loss(vae: "AutoencoderKL", album: Album, pictures: int, generator: torch.Generator) -> Tensor:
     """Reconstruction error and divergence on drawn pictures."""
     images = 2 * varied_pictures(album, pictures, generator) - 1
-    posterior = vae.encode(images).latent_dist
+    posterior = vae.encode(images, return_dict=False)[0]
     noise = torch.randn(posterior.mean.shape, generator=generator)
-    restored = vae.decode(posterior.mean + posterior.std * noise).sample
+    latents: Any = posterior.mean + posterior.std * noise
+    restored = vae.decode(latents, return_dict=False)[0]
     error = restored - images
     divergence = 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).mean()
     return error.square().mean() + 0.1 * error.abs().mean() + _KL * divergence
+
+
+@torch.no_grad()
+def latent_scale(vae: "AutoencoderKL", album: Album, pictures: int, generator: torch.Generator) -> float:
+    """What latents are multiplied by to have a standard deviation of 1 on pictures of the world."""
+    scenes = [scene for scene in all_scenes() if not scene.is_held_out]
+    chosen = [scenes[int(index)] for index in torch.randint(len(scenes), (pictures // VIEWS,), generator=generator)]
+    images = 2 * album.take(chosen, generator).rgb(colours_of(chosen)) - 1
+    return 1.0 / vae.encode(images, return_dict=False)[0].mean.std().item()
 
 
 def varied_pictures(album: Album, count: int, generator: torch.Generator) -> Tensor:  # -> [N, 3, R, R] in [0, 1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -79,7 +80,7 @@ def fit(
                 "optimiser": optimiser.state_dict(),
                 "slope": slope.state_dict(),
             }
-            write_whole(state, lambda path: torch.save(content, path))
+            write_whole(state, partial(torch.save, content))
     model.load_state_dict(average)
     model.eval()
 

@@ -16,7 +16,10 @@ PARTS = ("nose", "hat", "ring", "leg", "legs", "head", "base", "top", "stripe", 
 RELATIONS = ("a", "an", "the", "on", "of", "with", "and", "in", "under", "above", "beside", "next", "to", "inside")
 QUALITIES = ("small", "big", "tall", "flat", "round", "thin", "thick", "two", "three", "four", "striped")
 CAPTIONS = ("photo", "picture", "render", "asset", "object", "view", "front", "back", "side", "depicts", "d")
-WORDS = COLOURS + SOLIDS + PARTS + RELATIONS + QUALITIES + CAPTIONS
+STYLES = ("studio", "lighting", "highly", "detailed", "octane", "minimalist", "low", "poly", "matte")
+STYLES += ("plastic", "isometric", "clean", "background", "soft", "shadows", "toy", "photography", "clay", "product")
+STYLES += ("shot", "from", "as")
+WORDS = COLOURS + SOLIDS + PARTS + RELATIONS + QUALITIES + CAPTIONS + STYLES
 
 LENGTH = 32
 """Tokens of a prompt, with start and end."""
