@@ -1,80 +1,38 @@
-"""Write the sample sources: `python -m prompts.samples.make_samples [FOLDER]`.
+"""Write the sample sources and evaluation prompts: `python -m teachers.miniature.make_samples [FOLDER]`.
 
-They speak of the miniature world: coloured solids, alone, with a nose in front, or one on another. Their manners are
-those of real collections: platform wrappers, mentions, links, parameters, style tails, duplicates, other languages,
-broken rows. Every id, name and address is made up. The combinations of `evaluation.txt` appear nowhere else, but for a
-few planted leaks that decontamination must find.
+They speak of the miniature world in the manners of real collections: platform wrappers, mentions, links, parameters,
+style tails, duplicates, other languages, broken rows. Every id, name and address is made up. No source speaks of a
+scene that the world holds out, but for a few planted leaks that decontamination must find; the evaluation prompts are
+all of such scenes.
 """
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
 from pathlib import Path
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.seeds import derive_seed
+from teachers.miniature.captions import STYLES
+from teachers.miniature.scene import COLOURS, SOLIDS, Scene, all_scenes
 
 T = TypeVar("T")
 
-COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "white", "black", "grey", "cyan", "pink", "brown")
-SOLIDS = ("sphere", "cube", "cylinder", "cone", "torus", "capsule")
+FOLDER = Path(__file__).parents[2] / "prompts" / "samples"
+"""Where the project keeps them."""
 
+_NOSED, _STACKED = 440, 1000
+"""How many scenes of each kind the plain list has, beside every single solid."""
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+_EVALUATED = 100
 
-
-class Scene(NamedTuple):
-    """One thing of the miniature world."""
-
-    colour: str
-    solid: str
-    nose: str | None = None
-    below: tuple[str, str] | None = None
-    """Colour and solid that it stands on."""
-
-    def __str__(self) -> str:
-        text = f"{_article(self.colour)} {self.colour} {self.solid}"
-        if self.nose:
-            text += f" with {_article(self.nose)} {self.nose} nose"
-        if self.below:
-            text += f" on {_article(self.below[0])} {' '.join(self.below)}"
-        return text
-
-    def words(self) -> frozenset[str]:
-        """What it is called, in any arrangement."""
-        return frozenset(str(self).split()) - {"a", "an"}
-
-
-EVALUATION = (
-    Scene("red", "cone"),
-    Scene("blue", "torus"),
-    Scene("yellow", "capsule"),
-    Scene("green", "cylinder"),
-    Scene("purple", "cube"),
-    Scene("green", "sphere", nose="yellow"),
-    Scene("orange", "cube", nose="blue"),
-    Scene("white", "capsule", nose="red"),
-    Scene("pink", "cylinder", nose="black"),
-    Scene("red", "cube", below=("blue", "cylinder")),
-    Scene("yellow", "sphere", below=("purple", "cone")),
-    Scene("green", "torus", below=("orange", "cube")),
-    Scene("cyan", "cone", below=("brown", "cylinder")),
-    Scene("blue", "capsule", below=("white", "torus")),
-    Scene("black", "sphere", below=("pink", "cube")),
-    Scene("orange", "cylinder", below=("grey", "sphere")),
-)
-_HELD_OUT = {scene.words() for scene in EVALUATION}
-
-_STYLES = (
-    *("3d render", "studio lighting", "highly detailed", "octane render", "minimalist", "low poly", "matte plastic"),
-    *("isometric", "clean white background", "soft shadows", "8k", "toy photography", "clay", "product shot"),
-)
-_LANGUAGES: dict[str, tuple[dict[str, str], dict[str, str], str, str]] = {
+LANGUAGES: dict[str, tuple[dict[str, str], dict[str, str], str, str]] = {
     # Colours, solids, one thing, one thing on another; nominative, or near enough for what people type.
     "de": (
         {"red": "rote", "green": "grüne", "blue": "blaue", "yellow": "gelbe", "black": "schwarze", "white": "weiße"},
@@ -156,25 +114,64 @@ class Draw:
     def scene(self) -> Scene:
         """Any scene that is not held out: half stacked, a fifth with a nose."""
         while True:
-            colour, other = self.some(COLOURS, 2)
+            colour, other = self.some(tuple(COLOURS), 2)
             solid, share = self.one(SOLIDS), self._random.random()
             if share < 0.5:
                 scene = Scene(colour, solid, below=(other, self.one(SOLIDS)))
             else:
                 scene = Scene(colour, solid, nose=other if share < 0.7 else None)
-            if scene.words() not in _HELD_OUT:
+            if not scene.is_held_out:
                 return scene
 
 
 def solids() -> bytes:
-    """A plain list: every colour on every solid, and many arrangements."""
+    """A plain list: every solid in every colour, and many with noses and stacked."""
     draw = Draw("solids")
-    alone = [Scene(colour, solid) for colour in COLOURS for solid in SOLIDS]
-    lines = [str(scene) for scene in alone if scene.words() not in _HELD_OUT]
-    while len(lines) < 300:
-        if (line := str(draw.scene())) not in lines:
-            lines.append(line)
-    return ("\n".join(draw.shuffled(lines)) + "\n").encode()
+    alone, nosed, stacked = _kinds(scene for scene in all_scenes() if not scene.is_held_out)
+    return _lines(draw.shuffled([*alone, *draw.some(nosed, _NOSED), *draw.some(stacked, _STACKED)]))
+
+
+def evaluation() -> bytes:
+    """Prompts to be judged by, one a line."""
+    return _lines(evaluated())
+
+
+def evaluated() -> list[Scene]:
+    """Held-out scenes: all single solids, more and more rarely, and among the others a third with noses.
+
+    No two have the same words, and any first few are of many colours and solids.
+    """
+    draw = Draw("evaluation")
+    alone, nosed, stacked = (draw.shuffled(kind) for kind in _kinds(s for s in all_scenes() if s.is_held_out))
+    # Where single solids come: 0, 1, 4, 9, 16, ... to the last place.
+    places = {round((_EVALUATED - 1) * (index / (len(alone) - 1)) ** 2) for index in range(len(alone))}
+    others = cycle((stacked, nosed, stacked))
+    chosen: list[Scene] = []
+    said: Counter[str] = Counter()
+    for place in range(_EVALUATED):
+        kind = alone if place in places else next(others)
+        # The one whose colours and solids came least so far; of equals the first in the order drawn.
+        scene = min(kind, key=lambda scene: sum(said[name] for name in _names(scene)))
+        kind[:] = [other for other in kind if other.words != scene.words]
+        said.update(_names(scene))
+        chosen.append(scene)
+    return chosen
+
+
+def _kinds(scenes: Iterable[Scene]) -> tuple[list[Scene], list[Scene], list[Scene]]:
+    """Those of a single solid, with a nose, and stacked."""
+    kinds: tuple[list[Scene], list[Scene], list[Scene]] = [], [], []
+    for scene in scenes:
+        kinds[1 if scene.nose else 2 if scene.below else 0].append(scene)
+    return kinds
+
+
+def _names(scene: Scene) -> list[str]:
+    return [name for name in (scene.colour, scene.solid, scene.nose, *(scene.below or ())) if name]
+
+
+def _lines(items: Sequence[object]) -> bytes:
+    return ("\n".join(map(str, items)) + "\n").encode()
 
 
 def midjourney() -> bytes:
@@ -182,7 +179,8 @@ def midjourney() -> bytes:
     draw = Draw("midjourney")
     lines: list[str] = []
     # Leaks: one as it is, one in another order, one behind every kind of decoration.
-    leaks = [str(EVALUATION[0]), "a blue cylinder on a red cube", f"https://s.mj.run/Aa0Bb1 {EVALUATION[5]} --ar 1:1"]
+    alone, nosed, stacked = _kinds(evaluated())
+    leaks = [str(alone[0]), str(_turned(stacked[0])), f"https://s.mj.run/Aa0Bb1 {nosed[0]} --ar 1:1"]
     for prompt in [*leaks, *(_decorated(draw) for _ in range(150))]:
         user = _digits(draw, 18)
         for _ in range(1 + draw.chance(0.4) + draw.chance(0.2)):
@@ -212,12 +210,19 @@ def midjourney() -> bytes:
     return ("\n".join(draw.shuffled(lines)) + "\n").encode()
 
 
+def _turned(scene: Scene) -> Scene:
+    """What is below on top."""
+    assert scene.below
+    colour, solid = scene.below
+    return Scene(colour, solid, below=(scene.colour, scene.solid))
+
+
 def _decorated(draw: Draw) -> str:
     prompt = str(draw.scene())
     if draw.chance(0.15):
         prompt = prompt.upper() if draw.chance(0.3) else prompt.capitalize()
     if draw.chance(0.4):
-        prompt += ", " + ", ".join(draw.some(_STYLES, 1 + draw.below(3)))
+        prompt += ", " + ", ".join(draw.some(STYLES, 1 + draw.below(3)))
     if draw.chance(0.1):
         prompt += f"::{1 + draw.below(3)}"
     if draw.chance(0.1):
@@ -255,13 +260,13 @@ def captions() -> bytes:
     for _ in range(130):
         scene = draw.scene()
         text = f"{scene} {draw.one(('in a studio', 'on a white background', 'from the front', 'as a toy'))}"
-        add(f'"{text}, {draw.one(_STYLES)}"' if draw.chance(0.5) else text)
+        add(f'"{text}, {draw.one(STYLES)}"' if draw.chance(0.5) else text)
         if draw.chance(0.2):
             add(draw.one((text, text.upper(), f"  {text}.", text.replace(" ", "  "))))
         if draw.chance(0.2):
             add(draw.one((_with_typo(text, draw), text.removeprefix("a "), f'"{text}, nice"')))
     add('"the word ""cube"" on a red cube"')
-    add("a green cone, without quotes", "extra")
+    add("a green cube, without quotes", "extra")
     rows.append(b"900")
     rows.append(b'901,"a blue cube that never ends,2024-05')
     rows.append("902,un cône doré,2024-06".encode("latin-1"))
@@ -281,7 +286,7 @@ def renders() -> pa.Table:
     prompts: list[str | None] = []
     for _ in range(150):
         scene = str(draw.scene())
-        style = draw.one(_STYLES)
+        style = draw.one(STYLES)
         prompts.append(draw.one((scene, f"({scene}:1.2), {style}", f"{style} of {scene}", f"{scene}, {style}")))
     prompts[17] = prompts[91] = None
     count = len(prompts)
@@ -298,17 +303,17 @@ def renders() -> pa.Table:
 def languages() -> bytes:
     """Prompts in seven languages, with the language that their author stated."""
     draw = Draw("languages")
-    rows = [{"prompt": _translated(code, draw), "lang": code} for code in _LANGUAGES for _ in range(16)]
+    rows = [{"prompt": _translated(code, draw), "lang": code} for code in LANGUAGES for _ in range(16)]
     return (json.dumps(draw.shuffled(rows), ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def _translated(code: str, draw: Draw) -> str:
-    colours, solids, alone, stacked = _LANGUAGES[code]
+    colours, solids, alone, stacked = LANGUAGES[code]
     while True:
         colour, other = draw.some(list(colours), 2)
         solid, below = draw.one(list(solids)), draw.one(list(solids))
         is_stacked = draw.chance(0.5)
-        if Scene(colour, solid, below=(other, below) if is_stacked else None).words() in _HELD_OUT:
+        if Scene(colour, solid, below=(other, below) if is_stacked else None).is_held_out:
             continue
         things = [_named(code, colours[c], solids[s]) for c, s in ((colour, solid), (other, below))]
         return (stacked if is_stacked else alone).format(*things)
@@ -317,11 +322,6 @@ def _translated(code: str, draw: Draw) -> str:
 def _named(code: str, colour: str, solid: str) -> str:
     gap = "" if code in _UNSPACED else " "
     return gap.join((solid, colour) if code in _NOUN_FIRST else (colour, solid))
-
-
-def evaluation() -> bytes:
-    """The held-out prompts, one a line."""
-    return ("\n".join(str(scene) for scene in EVALUATION) + "\n").encode()
 
 
 def _digits(draw: Draw, count: int) -> str:
@@ -338,11 +338,11 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 def make_samples(folder: Path) -> None:
-    """Write every sample into `folder`."""
+    """Write every file into `folder`."""
     for name, content in FILES.items():
         (folder / name).write_bytes(content())
     pq.write_table(renders(), folder / "renders.parquet")
 
 
 if __name__ == "__main__":
-    make_samples(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    make_samples(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
