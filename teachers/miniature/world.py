@@ -20,7 +20,9 @@ from teachers.miniature.solids import Part, distances, normals, parts_of
 AMBIENT = 0.65
 """Brightness of a surface seen edge-on; one that faces the camera has 1."""
 
-_BOUND = 0.9  # radius of a sphere around every object
+BOUND = 0.9
+"""Radius of a sphere around every object."""
+
 _MISS, _STEPS, _SORT_EVERY = 1e-3, 48, 4
 
 
@@ -108,7 +110,7 @@ def trace(parts: Sequence[Part], origins: Tensor, directions: Tensor) -> tuple[T
         for a ray that misses.
     """
     middle = -(origins * directions).sum(-1)  # of the chord through the bounding sphere
-    half_chord = (_BOUND**2 - (origins + middle[:, None] * directions).square().sum(-1)).clamp(min=0).sqrt()
+    half_chord = (BOUND**2 - (origins + middle[:, None] * directions).square().sum(-1)).clamp(min=0).sqrt()
     depth, leave = middle - half_chord, middle + half_chord
     part = torch.zeros(len(origins), dtype=torch.int64)
     hit = torch.zeros(len(origins), dtype=torch.bool)
