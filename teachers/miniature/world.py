@@ -23,7 +23,8 @@ AMBIENT = 0.65
 BOUND = 0.9
 """Radius of a sphere around every object."""
 
-_MISS, _STEPS, _SORT_EVERY = 1e-3, 48, 4
+_MISS, _SORT_EVERY = 1e-3, 4
+_STEPS = 128  # a ray along a face takes short ones: with half as many, some slip through edges
 
 
 @dataclass(frozen=True)
