@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from teachers.miniature.scene import COLOURS
+
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "white", "grey", "black", "cyan")
 SOLIDS = ("cube", "sphere", "cylinder", "cone", "torus", "capsule", "pyramid", "box", "ellipsoid", "octahedron")
 PARTS = ("nose", "hat", "ring", "leg", "legs", "head", "base", "top", "stripe", "stripes", "handle")
 RELATIONS = ("a", "an", "the", "on", "of", "with", "and", "in", "under", "above", "beside", "next", "to", "inside")
@@ -19,7 +20,7 @@ CAPTIONS = ("photo", "picture", "render", "asset", "object", "view", "front", "b
 STYLES = ("studio", "lighting", "highly", "detailed", "octane", "minimalist", "low", "poly", "matte")
 STYLES += ("plastic", "isometric", "clean", "background", "soft", "shadows", "toy", "photography", "clay", "product")
 STYLES += ("shot", "from", "as")
-WORDS = COLOURS + SOLIDS + PARTS + RELATIONS + QUALITIES + CAPTIONS + STYLES
+WORDS = tuple(COLOURS) + SOLIDS + PARTS + RELATIONS + QUALITIES + CAPTIONS + STYLES
 
 LENGTH = 32
 """Tokens of a prompt, with start and end."""
