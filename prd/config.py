@@ -23,6 +23,11 @@ class GeneratorConfig(Config):
     plane_channels: int = Field(default=32, gt=0)
     hidden_width: int = Field(default=64, gt=0)
     """Width of the two hidden layers of each field head."""
+    unscale_latents: bool = False
+    """Divide latents by the autoencoder's scaling factor before they are decoded, as the base model was trained. The
+    released system decodes them as they are."""
+    initial_colour: Literal["random", "picture"] = "random"
+    """`random` new layers, as in the paper, or layers that begin as what the base model's decoder would draw."""
     sphere_radius: float = Field(default=0.5, gt=0)
     """Radius of the sphere that an all-zero triplane describes."""
     steps: int = Field(default=4, ge=1)

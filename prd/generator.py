@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from infra.seeds import derive_seed
 from prd.adapters import PLANES, adapt_decoder, adapt_unet
 from prd.config import GeneratorConfig
 from prd.fields import FieldHeads, TriplaneFields
+from prd.picture_start import start_from_picture
 from prd.schedule import NoiseSchedule, few_step_timesteps
 from teachers.folder import load_unet, load_vae
 
@@ -36,12 +38,16 @@ class TriplaneGenerator(nn.Module):
         base = [*unet.parameters(), *vae.decoder.parameters(), *vae.post_quant_conv.parameters()]  # type: ignore[union-attr]
         for parameter in base:
             parameter.requires_grad_(config.adaptation == "full")
+        rgb_output = vae.decoder.conv_out  # type: ignore[union-attr]
         adapt_unet(unet, config.rank, config.adaptation)
         adapt_decoder(vae.decoder, config.rank, config.plane_channels, config.adaptation)  # type: ignore[arg-type]
+        self.latent_scale: float = vae.config["scaling_factor"] if config.unscale_latents else 1.0  # type: ignore[index]
         self.unet = unet
         self.post_quant_conv = vae.post_quant_conv
         self.decoder = vae.decoder
         self.heads = FieldHeads(config.plane_channels, config.hidden_width)
+        if config.initial_colour == "picture":
+            start_from_picture(self.decoder.conv_out, rgb_output, self.heads.colour)  # type: ignore[arg-type]
 
     @classmethod
     def from_base(cls, folder: Path, config: GeneratorConfig) -> "TriplaneGenerator":
@@ -52,6 +58,17 @@ class TriplaneGenerator(nn.Module):
         """
         cpu = torch.device("cpu")
         return cls(load_unet(folder, cpu, torch.float32), load_vae(folder, cpu, torch.float32), config)
+
+    @classmethod
+    def untrained(cls, folder: Path, config: GeneratorConfig, seed: int) -> "TriplaneGenerator":
+        """The generator that training with `train.seed` starts from: `from_base` with the new layers drawn by it.
+
+        Raises:
+            MissingError: as `from_base`.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "initial weights"))
+            return cls.from_base(folder, config)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -69,8 +86,8 @@ class TriplaneGenerator(nn.Module):
         return self.unet(latents, timestep, encoder_hidden_states=planes_text).sample
 
     def decode(self, latents: Tensor) -> Tensor:  # [B*6, 4, h, w] -> [B, 6, C, H, W]
-        """Planes of clean latents, which are decoded as they are, without the autoencoder's scaling factor."""
-        return self.decoder(self.post_quant_conv(latents)).unflatten(0, (-1, PLANES))  # type: ignore[operator]
+        """Planes of clean latents."""
+        return self.decoder(self.post_quant_conv(latents / self.latent_scale)).unflatten(0, (-1, PLANES))  # type: ignore[operator]
 
     def fields(self, planes: Tensor) -> TriplaneFields:  # [B, 6, C, H, W]
         """The fields that planes describe."""

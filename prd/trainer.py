@@ -64,8 +64,7 @@ class Trainer:
         self.corpus = open_corpus(job.corpus)
 
         # Equal on every process: adapters are drawn at random.
-        torch.manual_seed(derive_seed(self.config.seed, "initial weights"))
-        self.student = TriplaneGenerator.from_base(base, job.recipe.generator).to(device)
+        self.student = TriplaneGenerator.untrained(base, job.recipe.generator, self.config.seed).to(device)
         self.step, sampler_state = 0, SamplerState()
         checkpoint = latest_checkpoint(job.folder)
         if checkpoint is not None:

@@ -18,7 +18,7 @@ from teachers.miniature.scene import all_scenes
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-_KL = 3e-4
+_KL = 3e-5
 """Weight of the divergence a latent number against the error a pixel value, in [-1, 1]."""
 
 
@@ -59,14 +59,14 @@ def varied_pictures(album: Album, count: int, generator: torch.Generator) -> Ten
 
     opacity = batch.layers.opacity[:count]
     backdrop = torch.rand(count, 3, 1, 1, generator=generator)
-    pictures = pictures - chance(0.3) * (1 - opacity) * (1 - backdrop)
+    pictures = pictures - chance(0.15) * (1 - opacity) * (1 - backdrop)
     mixed = torch.lerp(pictures, pictures.flip(0), torch.rand(count, 1, 1, 1, generator=generator))
-    pictures = torch.lerp(pictures, mixed, chance(0.15))
-    pictures = torch.lerp(pictures, _blurred(pictures), chance(0.25) * torch.rand(count, 1, 1, 1, generator=generator))
+    pictures = torch.lerp(pictures, mixed, chance(0.1))
+    pictures = torch.lerp(pictures, _blurred(pictures), chance(0.2) * torch.rand(count, 1, 1, 1, generator=generator))
     faded = torch.lerp(pictures, backdrop.expand_as(pictures), torch.rand(count, 1, 1, 1, generator=generator))
-    pictures = torch.lerp(pictures, faded, chance(0.15))
+    pictures = torch.lerp(pictures, faded, chance(0.1))
     noise = torch.randn(pictures.shape, generator=generator) * 0.15 * torch.rand(count, 1, 1, 1, generator=generator)
-    return (pictures + chance(0.2) * noise).clamp(0, 1)
+    return (pictures + chance(0.15) * noise).clamp(0, 1)
 
 
 def _blurred(pictures: Tensor) -> Tensor:

@@ -52,15 +52,17 @@ class Plan:
     """Sets of four views of each shape."""
     latent_copies: int
     """Sets of four views that each scene is encoded from."""
+    every: int = 1
+    """Learn from one scene in so many."""
 
 
 FULL = Plan(
-    autoencoder=Schedule(steps=2500, batch=32, learning_rate=2e-3, average=0.99),
+    autoencoder=Schedule(steps=6000, batch=16, learning_rate=1.5e-3, average=0.99),
     clip=Schedule(steps=1000, batch=192, learning_rate=1.5e-3, average=0.99),
-    clip_evaluation=Schedule(steps=1500, batch=192, learning_rate=1.5e-3, average=0.99),
-    stable_diffusion=Schedule(steps=3000, batch=64, learning_rate=1.5e-3, average=0.999),
-    mvdream=Schedule(steps=3000, batch=16, learning_rate=1e-3, average=0.999),
-    richdreamer=Schedule(steps=4000, batch=16, learning_rate=1.5e-3, average=0.999),
+    clip_evaluation=Schedule(steps=1200, batch=192, learning_rate=1.5e-3, average=0.99),
+    stable_diffusion=Schedule(steps=2500, batch=64, learning_rate=1.5e-3, average=0.999),
+    mvdream=Schedule(steps=2500, batch=16, learning_rate=1e-3, average=0.999),
+    richdreamer=Schedule(steps=2500, batch=16, learning_rate=1.5e-3, average=0.999),
     album_sets=64,
     latent_copies=2,
 )
@@ -99,7 +101,7 @@ class _Workshop:
 
     def __init__(self, states: Path, seed: int, plan: Plan) -> None:
         self.states, self.seed, self.plan = states, seed, plan
-        self.scenes: list[Scene] = [scene for scene in all_scenes() if not scene.is_held_out]
+        self.scenes: list[Scene] = [scene for scene in all_scenes() if not scene.is_held_out][:: plan.every]
 
     @cached_property
     def album(self) -> "Album":
