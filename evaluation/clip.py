@@ -91,6 +91,11 @@ def sentence(prompt: str, config: ClipConfig) -> str:
     return config.text_prefix + prompt
 
 
+def encodable(text: str) -> str:
+    """Without lone surrogates, which JSON input may hold and no file can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _check(folder: Path) -> None:
     path = folder / _CONFIG
     try:

@@ -77,6 +77,11 @@ class EvaluationConfig(Config):
     """Name of the registered model."""
     save_meshes: bool = True
     """Keep every mesh as a GLB beside the report."""
+    compare_untrained: bool = False
+    """Show beside every mesh what the generator made of its prompt before training, judged alike."""
+    compare_teachers: bool = False
+    """Show beside every mesh what each teacher of the recipe samples for its prompt, judged alike. Loads them all, one
+    after the other."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -84,11 +84,7 @@ class Gallery:
             )
 
     def _picture(self, pixels: Tensor, name: str) -> str:  # [H, W, 3] uint8
-        from PIL import Image
-
-        path = self._place("views", f"{name}.png")
-        Image.fromarray(pixels.numpy()).save(path)
-        return path.relative_to(self.folder).as_posix()
+        return write_picture(pixels, self._place("views", f"{name}.png"), self.folder)
 
     def _mesh(self, mesh: Mesh, name: str) -> str:
         if self.write_mesh is None:
@@ -103,3 +99,11 @@ class Gallery:
         # Names are numbers: prompts are hostile text and never come near a path.
         (self.folder / kind).mkdir(exist_ok=True)
         return self.folder / kind / name
+
+
+def write_picture(pixels: Tensor, path: Path, folder: Path) -> str:  # [H, W, 3] uint8
+    """Write a PNG; returns its path relative to the report's folder."""
+    from PIL import Image
+
+    Image.fromarray(pixels.numpy()).save(path)
+    return path.relative_to(folder).as_posix()

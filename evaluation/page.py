@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.report import PAGE, EvaluationReport, MeshResult
+from evaluation.report import BEFORE_TRAINING, PAGE, EvaluationReport, MeshResult, ReferencePrompt, Scores
 
 _THUMBNAIL = 224  # pixels; shown at half to full size
+_SMALL = 112  # of references; likewise
 _QUALITY = 78
 _BINS = 24
 
@@ -24,6 +25,16 @@ class Bar:
     width: float
     height: float
     label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the comparison."""
+
+    name: str
+    is_this: bool
+    """Of the checkpoint that is evaluated."""
+    cells: list[str]
 
 
 def write_page(report: EvaluationReport, folder: Path) -> Path:
@@ -52,7 +63,11 @@ def render_page(report: EvaluationReport, folder: Path) -> str:
         states=_count_states(report),
         best_score=max((mesh.clip_score for mesh in report.meshes), default=0.0) or 1.0,
         bars=_histogram([mesh.clip_score for mesh in report.meshes]),
-        thumbnail=lambda name: _thumbnail(folder / name),
+        columns=_COLUMNS,
+        lines=_comparison(report),
+        beside=_beside(report),
+        thumbnail=lambda name: _thumbnail(folder / name, _THUMBNAIL),
+        small=lambda name: _thumbnail(folder / name, _SMALL),
         duration=_duration,
     )
 
@@ -66,6 +81,32 @@ def _state(mesh: MeshResult) -> str:
 def _count_states(report: EvaluationReport) -> dict[str, int]:
     found = Counter(map(_state, report.meshes))
     return {state: found[state] for state in ("failed", "missed", "hit")}
+
+
+_COLUMNS = ["CLIP score", "R@1 (%)", "R@1, views pooled (%)"]
+
+
+def _comparison(report: EvaluationReport) -> list[Line]:
+    """This checkpoint among its references; what came before it stands above it."""
+    if not report.references:
+        return []
+    lines = [Line(one.name, False, _cells(one.scores)) for one in report.references]
+    before = [line for line in lines if line.name == BEFORE_TRAINING]
+    teachers = [line for line in lines if line.name != BEFORE_TRAINING]
+    return [*before, Line("this checkpoint", True, _cells(report.scores)), *teachers]
+
+
+def _cells(scores: Scores) -> list[str]:
+    return [f"{score.x100:.1f}" for score in (scores.clip_score, scores.r_at_1, scores.r_at_1_pooled)]
+
+
+def _beside(report: EvaluationReport) -> dict[str, list[tuple[str, ReferencePrompt]]]:
+    """Prompt → the references that show it, by name."""
+    shown: dict[str, list[tuple[str, ReferencePrompt]]] = {}
+    for reference in report.references:
+        for one in reference.prompts:
+            shown.setdefault(one.prompt, []).append((reference.name, one))
+    return shown
 
 
 def _histogram(values: list[float]) -> list[Bar]:
@@ -85,11 +126,12 @@ def _histogram(values: list[float]) -> list[Bar]:
     ]
 
 
-def _thumbnail(path: Path) -> str:
+def _thumbnail(path: Path, size: int) -> str:
     from PIL import Image
 
     with Image.open(path) as image:
-        small = image.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
+        small = image if image.width <= size else image.resize((size, size), Image.Resampling.LANCZOS)
+        small.load()
     data = io.BytesIO()
     small.save(data, "WEBP", quality=_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()

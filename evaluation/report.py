@@ -13,6 +13,8 @@ from infra.errors import InputError, MissingError
 REPORT = "report.json"
 ROWS = "rows.parquet"
 PAGE = "report.html"
+BEFORE_TRAINING = "before training"
+"""Name of the reference that shows the generator before training."""
 
 _INCIDENTAL: dict = {"created": True, "timings": True, "verdict": True, "meshes": {"__all__": {"seconds"}}}
 
@@ -125,6 +127,29 @@ class GateVerdict(Config):
     """The registered version it was compared with; null when there was no champion."""
 
 
+class ReferencePrompt(Config):
+    """What a reference shows of one prompt."""
+
+    prompt: str
+    """As of the meshes."""
+    clip_score: float
+    """Mean over its pictures, times 100; 0 when there are none."""
+    rank: int | None
+    """Place of the prompt among all, for its pictures together; null when there are none."""
+    pictures: tuple[str, ...]
+    """Files, relative to the report."""
+
+
+class ReferenceResult(Config):
+    """Other pictures of the same prompts, judged as the meshes are."""
+
+    name: str
+    """What they are: `BEFORE_TRAINING`, or a teacher's name."""
+    scores: Scores
+    prompts: tuple[ReferencePrompt, ...]
+    """One for each distinct prompt."""
+
+
 class EvaluationReport(Config):
     """Everything an evaluation found."""
 
@@ -142,13 +167,18 @@ class EvaluationReport(Config):
     """The gate's, against the champion at the time; null before it has looked."""
     meshes: tuple[MeshResult, ...]
     """In the order they came."""
+    references: tuple[ReferenceResult, ...] = ()
+    """What the meshes are shown beside."""
     timings: dict[str, float]
     """Seconds by kind of work."""
 
     @property
     def identity(self) -> str:
         """Digest of the findings: equal for two evaluations that found the same, whenever they ran."""
-        return digest(self.model_dump(mode="json", exclude=_INCIDENTAL))
+        content = self.model_dump(mode="json", exclude=_INCIDENTAL)
+        if not self.references:
+            del content["references"]  # reports from before there were any keep their identity
+        return digest(content)
 
     @property
     def failures(self) -> list[MeshResult]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.recipe import Recipe
 from infra.artifacts import folder_lock, is_finished, read_manifest, seal
@@ -15,6 +15,9 @@ from infra.process import run_on_leash
 from infra.progress import Meter, console
 from infra.settings import settings
 from infra.weights import find_weights, resolve_weights, weights_digest
+
+if TYPE_CHECKING:
+    from evaluation.report import EvaluationReport
 
 MINIATURE = "miniature"
 
@@ -125,6 +128,7 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
     from evaluation.protocol import protocol_for
     from evaluation.registry import champion, checkpoint_digest
     from evaluation.report import EvaluationReport
+    from flows.comparing import make_references, reference_inputs
     from infra.artifacts import code_version, finish
     from prd.inference import TextToMesh
     from prompts.sources import load_prompts
@@ -137,6 +141,7 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
     # The gate judges the numbers; it does not change them.
     made_by = digest(config.model_dump(mode="json", exclude={"gate": True, "model_name": True, "prompts": True}))
     inputs = {"checkpoint": checkpoint_digest(checkpoint), "evaluation": made_by, "protocol": protocol.id}
+    inputs |= reference_inputs(recipe, checkpoint)
 
     def generated():
         pipeline = TextToMesh.from_checkpoint(checkpoint)
@@ -154,7 +159,15 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
             "checkpoint_digest": inputs["checkpoint"],
             "code_version": code_version(),
         }
-        report = evaluate(generated(), prompts, config, staging, context, champion=champion(config.model_name))
+        report = evaluate(
+            generated(),
+            prompts,
+            config,
+            staging,
+            context,
+            references=make_references(recipe, checkpoint, prompts),
+            champion=champion(config.model_name),
+        )
         return {"clip_score": report.scores.clip_score.x100, "r_at_1": report.scores.r_at_1.x100}
 
     finish(folder, kind="evaluation", inputs=inputs, build=build)
@@ -167,10 +180,22 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
             "R@1 (%)": scores.r_at_1.x100,
             "meshes": counts.meshes,
             "failed meshes": counts.failed,
+            **_reference_facts(report),
             "protocol": protocol.id,
             "report": str(folder / "report.html"),
         },
     )
+
+
+def _reference_facts(report: "EvaluationReport") -> dict[str, float]:
+    return {
+        f"{reference.name}: {metric}": score.x100
+        for reference in report.references
+        for metric, score in (
+            ("CLIP score (x100)", reference.scores.clip_score),
+            ("R@1 (%)", reference.scores.r_at_1),
+        )
+    }
 
 
 def register_stage(recipe: Recipe, checkpoint: Path, evaluation: Path) -> StageResult:

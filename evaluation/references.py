@@ -1,0 +1,92 @@
+"""What meshes are shown beside: other pictures of the same prompts, judged by the same CLIP among the same texts.
+
+Legend: V views, H rows, W columns, N distinct texts, D feature size.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evaluation.clip import ClipScorer, encodable
+from evaluation.config import EvaluationConfig
+from evaluation.gallery import GeneratedMesh, write_picture
+from evaluation.judge import judge
+from evaluation.report import ReferencePrompt, ReferenceResult
+from evaluation.views import render_views, why_unusable
+from infra.errors import InputError
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Pictures of prompts from elsewhere."""
+
+    name: str
+    """For people, and of its folder in the report."""
+    pictures: Mapping[str, Tensor]
+    """Prompt → [V, H, W, 3] uint8, V the same for all. A prompt without counts as a failed mesh does."""
+
+
+def reference_of_meshes(
+    name: str, generated: Iterable[GeneratedMesh], config: EvaluationConfig, device: torch.device | str
+) -> Reference:
+    """Meshes as the evaluation itself would see them. Unusable ones are left out, and so count as failed."""
+    pictures = {}
+    for made in generated:
+        if made.mesh is not None and not why_unusable(made.mesh):
+            pictures[made.prompt] = render_views(made.mesh, config.views, device).colour
+    return Reference(name, pictures)
+
+
+def judge_reference(
+    reference: Reference,
+    text_of: Mapping[str, int],
+    text_features: Tensor,  # [N, D]
+    scorer: ClipScorer,
+    config: EvaluationConfig,
+    folder: Path,
+) -> ReferenceResult:
+    """Score a reference and keep its pictures in `references/<name>/` below `folder`.
+
+    Args:
+        reference: what to judge.
+        text_of: every distinct prompt that was asked for → its text.
+        text_features: of the texts.
+        scorer: takes CLIP's features.
+        config: names the resampling of the intervals.
+        folder: the report's.
+
+    Raises:
+        InputError: it shows a prompt that was not asked for, or another reference has the same folder.
+    """
+    pictures = {encodable(prompt): views for prompt, views in reference.pictures.items()}
+    strange = pictures.keys() - text_of.keys()
+    if strange:
+        raise InputError(f"reference {reference.name!r} shows what was not asked for: {min(strange)[:80]!r}")
+    place = folder / "references" / re.sub(r"[^\w-]+", "-", reference.name, flags=re.ASCII)
+    if place.exists():
+        raise InputError(f"two references would be kept in {place.name!r}", "give them names that differ more")
+    place.mkdir(parents=True)
+
+    features = [scorer.image_features(pictures[prompt]) if prompt in pictures else None for prompt in text_of]
+    views = max((len(one) for one in features if one is not None), default=1)
+    judged = judge(features, torch.tensor([*text_of.values()]), text_features, views, config.seeds[0])
+    return ReferenceResult(
+        name=reference.name,
+        scores=judged.scores,
+        prompts=tuple(
+            ReferencePrompt(
+                prompt=prompt,
+                clip_score=round(float(judged.picture_score[index].mean()), 4),
+                rank=int(judged.pooled_rank[text]) or None,
+                pictures=tuple(
+                    write_picture(view, place / f"{index:05d}-{number}.png", folder)
+                    for number, view in enumerate(pictures.get(prompt, ()))
+                ),
+            )
+            for index, (prompt, text) in enumerate(text_of.items())
+        ),
+    )
