@@ -1,6 +1,6 @@
 """The `evaluation:` section of a recipe."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -77,6 +77,9 @@ class EvaluationConfig(Config):
     """Name of the registered model."""
     save_meshes: bool = True
     """Keep every mesh as a GLB beside the report."""
+    truth: Literal["miniature"] | None = None
+    """Measure meshes against a world whose objects are known exactly: colours, shapes, IoU, and from how many sides a
+    mark on the front is seen. Prompts outside of its language are not measured."""
     compare_untrained: bool = False
     """Show beside every mesh what the generator made of its prompt before training, judged alike."""
     compare_teachers: bool = False

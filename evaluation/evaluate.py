@@ -15,6 +15,7 @@ from evaluation.config import EvaluationConfig
 from evaluation.gallery import Gallery, GeneratedMesh, Seen
 from evaluation.gate import Champion, decide
 from evaluation.judge import Judgement, judge
+from evaluation.measured import summarise
 from evaluation.metrics import merge_texts
 from evaluation.page import write_page
 from evaluation.protocol import protocol_for
@@ -93,6 +94,7 @@ def evaluate(
         counts=counts,
         meshes=_results(seen, judged, place, config),
         references=tuple(compared),
+        truth=summarise(one.truth for one in seen) if config.truth else None,
         timings={kind: round(seconds, 3) for kind, seconds in clock.seconds.items()},
     )
     report = report.model_copy(update={"verdict": decide(report, config.gate, champion)})
@@ -156,6 +158,7 @@ def _results(
                 vertices=one.vertices,
                 faces=one.faces,
                 seconds=one.seconds,
+                truth=one.truth,
             )
         )
     return tuple(results)

@@ -12,6 +12,8 @@ from torch import Tensor
 from evaluation.clip import ClipScorer
 from evaluation.clock import Clock
 from evaluation.config import EvaluationConfig
+from evaluation.measured import MeshTruth
+from evaluation.truth import measure
 from evaluation.views import render_views, why_unusable
 from prd.mesh import Mesh
 
@@ -45,6 +47,7 @@ class Seen:
     mesh: str | None = None
     vertices: int = 0
     faces: int = 0
+    truth: MeshTruth | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,14 @@ class Gallery:
         mesh = made.mesh
         failure = (made.reason or "no mesh was made") if mesh is None else why_unusable(mesh)
         if mesh is None or failure:
-            return Seen(made.prompt, made.seed, made.seconds, failure=failure)
+            truth = self._measure(made.prompt, None)
+            return Seen(made.prompt, made.seed, made.seconds, failure=failure, truth=truth)
         with self.clock("render"):
             views = render_views(mesh, self.config.views, self.scorer.device)
         with self.clock("CLIP"):
             features = self.scorer.image_features(views.colour)
+        with self.clock("measure"):
+            truth = self._measure(made.prompt, mesh)
         with self.clock("write"):
             return Seen(
                 made.prompt,
@@ -81,7 +87,11 @@ class Gallery:
                 mesh=self._mesh(mesh, f"{index:05d}") if self.config.save_meshes else None,
                 vertices=len(mesh.vertices),
                 faces=len(mesh.faces),
+                truth=truth,
             )
+
+    def _measure(self, prompt: str, mesh: Mesh | None) -> MeshTruth | None:
+        return measure(prompt, mesh) if self.config.truth else None
 
     def _picture(self, pixels: Tensor, name: str) -> str:  # [H, W, 3] uint8
         return write_picture(pixels, self._place("views", f"{name}.png"), self.folder)

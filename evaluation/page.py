@@ -9,7 +9,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.report import BEFORE_TRAINING, PAGE, EvaluationReport, MeshResult, ReferencePrompt, Scores
+from evaluation.measured import MeshTruth, TruthSummary
+from evaluation.report import (
+    BEFORE_TRAINING,
+    PAGE,
+    EvaluationReport,
+    MeshResult,
+    ReferencePrompt,
+    ReferenceResult,
+    Scores,
+)
 
 _THUMBNAIL = 224  # pixels; shown at half to full size
 _SMALL = 112  # of references; likewise
@@ -63,9 +72,10 @@ def render_page(report: EvaluationReport, folder: Path) -> str:
         states=_count_states(report),
         best_score=max((mesh.clip_score for mesh in report.meshes), default=0.0) or 1.0,
         bars=_histogram([mesh.clip_score for mesh in report.meshes]),
-        columns=_COLUMNS,
+        columns=[*_COLUMNS, *(_TRUE_COLUMNS if report.truth else [])],
         lines=_comparison(report),
         beside=_beside(report),
+        findings=_findings,
         thumbnail=lambda name: _thumbnail(folder / name, _THUMBNAIL),
         small=lambda name: _thumbnail(folder / name, _SMALL),
         duration=_duration,
@@ -83,21 +93,49 @@ def _count_states(report: EvaluationReport) -> dict[str, int]:
     return {state: found[state] for state in ("failed", "missed", "hit")}
 
 
-_COLUMNS = ["CLIP score", "R@1 (%)", "R@1, views pooled (%)"]
+_COLUMNS = ["CLIP score", "R@1, %", "pooled, %"]
+_TRUE_COLUMNS = ["colours, %", "shapes, %", "IoU", "mark in front only, %"]
 
 
 def _comparison(report: EvaluationReport) -> list[Line]:
     """This checkpoint among its references; what came before it stands above it."""
-    if not report.references:
+    if not report.references and not report.truth:
         return []
-    lines = [Line(one.name, False, _cells(one.scores)) for one in report.references]
-    before = [line for line in lines if line.name == BEFORE_TRAINING]
-    teachers = [line for line in lines if line.name != BEFORE_TRAINING]
-    return [*before, Line("this checkpoint", True, _cells(report.scores)), *teachers]
+
+    def line(name: str, of: EvaluationReport | ReferenceResult) -> Line:
+        measured = _measured(of.truth) if report.truth else []
+        return Line(name, of is report, [*_judged(of.scores), *measured])
+
+    before = [line(one.name, one) for one in report.references if one.name == BEFORE_TRAINING]
+    others = [line(one.name, one) for one in report.references if one.name != BEFORE_TRAINING]
+    return [*before, line("this checkpoint", report), *others]
 
 
-def _cells(scores: Scores) -> list[str]:
+def _judged(scores: Scores) -> list[str]:
     return [f"{score.x100:.1f}" for score in (scores.clip_score, scores.r_at_1, scores.r_at_1_pooled)]
+
+
+def _measured(truth: TruthSummary | None) -> list[str]:
+    if truth is None:
+        return ["–"] * len(_TRUE_COLUMNS)
+    percents = [truth.colour_accuracy, truth.shape_accuracy, truth.mark_in_front_only]
+    colours, shapes, mark = ("–" if value is None else f"{value:.1f}" for value in percents)
+    return [colours, shapes, "–" if truth.iou is None else f"{truth.iou:.2f}", mark]
+
+
+def _findings(truth: MeshTruth) -> list[tuple[bool, str]]:
+    """What was measured of a mesh, in words, and whether it is right."""
+    found = []
+    for part in truth.parts:
+        asked = f"{part.colour} {part.solid or 'nose'}"
+        wrong = [] if part.colour_is_right else [part.colour_found or "no colour"]
+        if part.solid and not part.solid_is_right:
+            wrong.append(part.solid_found or "no shape")
+        found.append((not wrong, f"{asked}: {' '.join(wrong)}" if wrong else asked))
+    if truth.mark_seen_deg is not None:
+        sides = ", ".join(f"{side:g}°" for side in truth.mark_seen_deg)
+        found.append((truth.mark_is_right, f"mark seen from {sides}" if sides else "mark not seen"))
+    return found
 
 
 def _beside(report: EvaluationReport) -> dict[str, list[tuple[str, ReferencePrompt]]]:

@@ -15,7 +15,9 @@ from evaluation.clip import ClipScorer, encodable
 from evaluation.config import EvaluationConfig
 from evaluation.gallery import GeneratedMesh, write_picture
 from evaluation.judge import judge
+from evaluation.measured import TruthSummary, summarise
 from evaluation.report import ReferencePrompt, ReferenceResult
+from evaluation.truth import measure
 from evaluation.views import render_views, why_unusable
 from infra.errors import InputError
 
@@ -28,17 +30,22 @@ class Reference:
     """For people, and of its folder in the report."""
     pictures: Mapping[str, Tensor]
     """Prompt → [V, H, W, 3] uint8, V the same for all. A prompt without counts as a failed mesh does."""
+    truth: TruthSummary | None = None
+    """Of meshes that were measured."""
 
 
 def reference_of_meshes(
     name: str, generated: Iterable[GeneratedMesh], config: EvaluationConfig, device: torch.device | str
 ) -> Reference:
-    """Meshes as the evaluation itself would see them. Unusable ones are left out, and so count as failed."""
-    pictures = {}
+    """Meshes as the evaluation itself would see and measure them. Unusable ones have no pictures."""
+    pictures, measured = {}, []
     for made in generated:
-        if made.mesh is not None and not why_unusable(made.mesh):
-            pictures[made.prompt] = render_views(made.mesh, config.views, device).colour
-    return Reference(name, pictures)
+        mesh = None if made.mesh is None or why_unusable(made.mesh) else made.mesh
+        if mesh is not None:
+            pictures[made.prompt] = render_views(mesh, config.views, device).colour
+        if config.truth:
+            measured.append(measure(made.prompt, mesh))
+    return Reference(name, pictures, summarise(measured) if config.truth else None)
 
 
 def judge_reference(
@@ -77,6 +84,7 @@ def judge_reference(
     return ReferenceResult(
         name=reference.name,
         scores=judged.scores,
+        truth=reference.truth,
         prompts=tuple(
             ReferencePrompt(
                 prompt=prompt,

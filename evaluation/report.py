@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from evaluation.measured import MeshTruth, TruthSummary
 from evaluation.protocol import Protocol
 from infra.artifacts import write_json
 from infra.config import Config, digest
@@ -100,6 +101,8 @@ class MeshResult(Config):
     """0 when it failed."""
     seconds: float
     """Time to generate it, as the generator says."""
+    truth: MeshTruth | None = None
+    """What was measured of it; null when nothing was, or its prompt is outside of the known world."""
 
 
 class GateCheck(Config):
@@ -148,6 +151,8 @@ class ReferenceResult(Config):
     scores: Scores
     prompts: tuple[ReferencePrompt, ...]
     """One for each distinct prompt."""
+    truth: TruthSummary | None = None
+    """Of meshes that were measured."""
 
 
 class EvaluationReport(Config):
@@ -169,6 +174,8 @@ class EvaluationReport(Config):
     """In the order they came."""
     references: tuple[ReferenceResult, ...] = ()
     """What the meshes are shown beside."""
+    truth: TruthSummary | None = None
+    """What was measured of the meshes, where `evaluation.truth` names a world that is known."""
     timings: dict[str, float]
     """Seconds by kind of work."""
 
@@ -176,8 +183,10 @@ class EvaluationReport(Config):
     def identity(self) -> str:
         """Digest of the findings: equal for two evaluations that found the same, whenever they ran."""
         content = self.model_dump(mode="json", exclude=_INCIDENTAL)
-        if not self.references:
-            del content["references"]  # reports from before there were any keep their identity
+        for part in (content, *content["meshes"]):
+            for name in ("references", "truth"):
+                if not part.get(name):
+                    part.pop(name, None)  # reports from before there were any keep their identity
         return digest(content)
 
     @property

@@ -17,6 +17,7 @@ from infra.settings import settings
 from infra.weights import find_weights, resolve_weights, weights_digest
 
 if TYPE_CHECKING:
+    from evaluation.measured import TruthSummary
     from evaluation.report import EvaluationReport
 
 MINIATURE = "miniature"
@@ -180,6 +181,7 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
             "R@1 (%)": scores.r_at_1.x100,
             "meshes": counts.meshes,
             "failed meshes": counts.failed,
+            **_truth_facts(report.truth),
             **_reference_facts(report),
             "protocol": protocol.id,
             "report": str(folder / "report.html"),
@@ -188,14 +190,27 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
 
 
 def _reference_facts(report: "EvaluationReport") -> dict[str, float]:
-    return {
-        f"{reference.name}: {metric}": score.x100
-        for reference in report.references
-        for metric, score in (
-            ("CLIP score (x100)", reference.scores.clip_score),
-            ("R@1 (%)", reference.scores.r_at_1),
-        )
+    facts = {}
+    for reference in report.references:
+        found = {
+            "CLIP score (x100)": reference.scores.clip_score.x100,
+            "R@1 (%)": reference.scores.r_at_1.x100,
+            **_truth_facts(reference.truth),
+        }
+        facts |= {f"{reference.name}: {name}": value for name, value in found.items()}
+    return facts
+
+
+def _truth_facts(truth: "TruthSummary | None") -> dict[str, float]:
+    if truth is None:
+        return {}
+    found = {
+        "colour accuracy (%)": truth.colour_accuracy,
+        "shape accuracy (%)": truth.shape_accuracy,
+        "IoU": truth.iou,
+        "mark in front only (%)": truth.mark_in_front_only,
     }
+    return {name: round(value, 2) for name, value in found.items() if value is not None}
 
 
 def register_stage(recipe: Recipe, checkpoint: Path, evaluation: Path) -> StageResult:
