@@ -152,18 +152,37 @@ def config_list() -> None:
         typer.echo(name)
 
 
-@miniature_app.command("build")
-def miniature_build(
+@miniature_app.command("train")
+def miniature_train(
     out: Annotated[Path | None, typer.Option(help="Default: $PRD_WEIGHTS/miniature.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Of the random weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
 ) -> None:
-    """Make the miniature models: ordinary diffusers and open_clip folders with seeded random weights."""
+    """Train the miniature models from pictures of their world: hours on two cores; goes on where it was stopped."""
     from infra.settings import settings
-    from teachers.miniature.build import build_miniature
+    from teachers.miniature.make import train_miniature
 
     folder = out or settings().weights_folder / "miniature"
-    build_miniature(folder, seed)
+    train_miniature(folder, seed)
     typer.echo(folder)
+
+
+@miniature_app.command("check")
+def miniature_check(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    limit: Annotated[int, typer.Option(help="Held-out prompts to sample.")] = 100,
+    optimised: Annotated[int, typer.Option(help="Of these, prompts whose pixels are optimised.")] = 8,
+) -> None:
+    """Measure the miniature models: their own samples of held-out prompts before the judge and beside the truth."""
+    from evaluation.teacher_quality import teacher_quality
+    from flows.recipe import read_recipe
+    from prompts.sources import load_prompts
+
+    settled = read_recipe(recipe, overrides)
+    prompts = load_prompts(settled.evaluation.prompts)[:limit]
+    for name, quality in teacher_quality(settled.teachers, settled.evaluation.clip, prompts, optimised).items():
+        for measure, value in quality.model_dump(exclude_none=True).items():
+            typer.echo(f"{name}\t{measure}\t{value:.3f}")
 
 
 def _require_ray() -> None:

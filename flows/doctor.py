@@ -100,9 +100,8 @@ def _home() -> str:
 def _weights() -> str:
     from infra.weights import find_weights, locked_weights
 
-    names = [*locked_weights(), *(f"miniature/{part}" for part in ("stable-diffusion", "mvdream", "richdreamer"))]
-    here = [name for name in names if find_weights(name)]
-    return f"{settings().weights_folder}: {', '.join(here) or 'none yet; miniature models are made on first use'}"
+    here = [name for name in locked_weights() if find_weights(name)]
+    return f"{', '.join(here)}; more go to {settings().weights_folder}"
 
 
 def _prefect() -> str:

@@ -14,13 +14,11 @@ from infra.errors import BusyError, MissingError, TrainingError
 from infra.process import run_on_leash
 from infra.progress import Meter, console
 from infra.settings import settings
-from infra.weights import find_weights, resolve_weights, weights_digest
+from infra.weights import resolve_weights, weights_digest
 
 if TYPE_CHECKING:
     from evaluation.measured import TruthSummary
     from evaluation.report import EvaluationReport
-
-MINIATURE = "miniature"
 
 
 @dataclass(frozen=True)
@@ -32,22 +30,11 @@ class StageResult:
 
 
 def prepare_weights(references: Sequence[str]) -> None:
-    """Make the miniature models if any is referred to; find all others.
+    """Find all models that a run will load, and fetch what may be fetched.
 
     Raises:
         MissingError: weights are not on this machine and cannot be fetched.
     """
-    miniature = [reference for reference in references if reference.startswith(f"{MINIATURE}/")]
-    if not all(find_weights(reference) for reference in miniature):
-        console.print(f"making the miniature models in {settings().weights_folder / MINIATURE}")
-        # In a process of its own: what it imports would lie in this one's memory for the whole run.
-        run_on_leash(
-            [sys.executable, "-m", "flows.cli", "miniature", "build"], log=settings().home.absolute() / "miniature.log"
-        )
-    if miniature:
-        from teachers.miniature.build import build_miniature
-
-        build_miniature(settings().weights_folder / MINIATURE)  # skips what is whole
     for reference in references:
         resolve_weights(reference)
 

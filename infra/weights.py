@@ -1,6 +1,7 @@
 """Where a pretrained model is on this machine."""
 
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ def resolve_weights(reference: str) -> Path:
     """Folder of a model named in a recipe.
 
     Args:
-        reference: a path, a folder below `$PRD_WEIGHTS` (`miniature/mvdream`) or a name of the lock file. Only the
-            last may use the network, and not when `HF_HUB_OFFLINE` is set.
+        reference: a path, a folder below `$PRD_WEIGHTS` or a name of the lock file. Models that come with the code
+            (`miniature/mvdream`) are found there; only others may use the network, and not when `HF_HUB_OFFLINE` is
+            set.
 
     Raises:
         MissingError: it is nowhere; the message says where it may be put.
@@ -37,19 +39,18 @@ def resolve_weights(reference: str) -> Path:
     if entry is not None and entry.get("hub"):
         return _download(reference, entry["hub"])
     place = settings().weights_folder / reference
-    if reference.startswith("miniature/"):
-        hint = f"`prd miniature build` makes them in {place.parent}"
-        raise MissingError(f"the weights {reference!r} are not here", hint)
-    origin = f"; made from {entry['origin']['repository']} ({entry['origin']['file']})" if entry else ""
+    origin = ""
+    if entry is not None and "origin" in entry:
+        origin = f"; made from {entry['origin']['repository']} ({entry['origin']['file']})"
     raise MissingError(f"the weights {reference!r} are not here", f"put their folder at {place}{origin}")
 
 
 def find_weights(reference: str) -> Path | None:
     """The folder of `resolve_weights` if it is already here; never asks the network."""
-    for folder in (Path(reference), settings().weights_folder / reference):
-        if folder.is_dir():
-            return folder.absolute()
-    return None
+    places = [Path(reference), settings().weights_folder / reference]
+    if (shipped := locked_weights().get(reference, {}).get("shipped")) is not None:
+        places.append(Path(str(files(shipped["package"]))) / shipped["folder"])
+    return next((folder.absolute() for folder in places if folder.is_dir()), None)
 
 
 def weights_digest(folder: Path) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from infra.errors import RecipeError
 from infra.seeds import generator_for
 from teachers.base import DiffusionTeacher
-from teachers.cameras import orbit
+from teachers.cameras import Cameras, orbit
 from teachers.config import TeacherConfig
 from teachers.contract import TeacherRequest
 from teachers.folder import load_sampler, load_vae
@@ -69,6 +69,13 @@ def sample_teacher(
     return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 
+def sampling_cameras(prompts: int, views: int) -> Cameras:  # prompts * views
+    """Where a multi-view teacher's samples are seen from: evenly around, the first from the front."""
+    azimuths = (torch.arange(views) * (360.0 / views)).repeat(prompts)
+    distance = _RELATIVE_DISTANCE / torch.tan(torch.deg2rad(torch.tensor(_FOV_DEG / 2)))
+    return orbit(azimuths, _ELEVATION_DEG, distance, _FOV_DEG)
+
+
 @torch.no_grad()
 def _sample(
     teacher: DiffusionTeacher,
@@ -81,9 +88,7 @@ def _sample(
     views, size = teacher.views, teacher.config.resolution
     if vae is not None:
         size //= 2 ** (len(vae.config["block_out_channels"]) - 1)
-    azimuths = (torch.arange(views) * (360.0 / views)).repeat(len(prompts))
-    distance = _RELATIVE_DISTANCE / torch.tan(torch.deg2rad(torch.tensor(_FOV_DEG / 2)))
-    around = orbit(azimuths, _ELEVATION_DEG, distance, _FOV_DEG)
+    around = sampling_cameras(len(prompts), views)
     request = TeacherRequest(torch.empty(0), around.c2w, around.relative_distance, tuple(prompts), 0.0, seed)
     cameras = teacher.cameras(request)
 

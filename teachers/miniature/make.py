@@ -57,12 +57,12 @@ class Plan:
 
 
 FULL = Plan(
-    autoencoder=Schedule(steps=6000, batch=16, learning_rate=1.5e-3, average=0.99),
+    autoencoder=Schedule(steps=5000, batch=32, learning_rate=2e-3, average=0.99),
     clip=Schedule(steps=1000, batch=192, learning_rate=1.5e-3, average=0.99),
     clip_evaluation=Schedule(steps=1200, batch=192, learning_rate=1.5e-3, average=0.99),
     stable_diffusion=Schedule(steps=2500, batch=64, learning_rate=1.5e-3, average=0.999),
-    mvdream=Schedule(steps=2500, batch=16, learning_rate=1e-3, average=0.999),
-    richdreamer=Schedule(steps=2500, batch=16, learning_rate=1.5e-3, average=0.999),
+    mvdream=Schedule(steps=2000, batch=16, learning_rate=1e-3, average=0.999),
+    richdreamer=Schedule(steps=2000, batch=16, learning_rate=1.5e-3, average=0.999),
     album_sets=64,
     latent_copies=2,
 )

@@ -29,7 +29,7 @@ train:
   views: 2
   volume: {resolution: 12, coarse_intervals: 8, fine_intervals: 4}
   mesh: {resolution: 24, surface_resolution: 16}
-evaluation: {limit: 3, views: {resolution: 64}}
+evaluation: {limit: 3, views: {resolution: 64}, compare_teachers: false, compare_untrained: false}
 """
 
 

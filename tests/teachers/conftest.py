@@ -1,4 +1,4 @@
-"""Small teachers with seeded random weights."""
+"""The miniature teachers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from teachers.config import TeacherConfig
 
-RESOLUTIONS = {"stable_diffusion": 64, "mvdream": 64, "richdreamer": 8}
+RESOLUTIONS = {"stable_diffusion": 64, "mvdream": 64, "richdreamer": 16}
 
 
 @pytest.fixture(scope="session")
