@@ -16,7 +16,8 @@ from evaluation.truth import MARK_SEEN, mark_areas
 from infra.config import Config
 from infra.progress import track
 from teachers.config import TeacherConfig
-from teachers.contract import TeacherSpec
+from teachers.contract import MAP_CHANNELS, TeacherSpec
+from teachers.maps import teacher_pixels
 from teachers.miniature.scene import Scene, parse
 from teachers.miniature.world import render
 from teachers.optimised import optimise_pixels
@@ -96,12 +97,9 @@ def teacher_quality(
 def _normal_error(pictures: Tensor, scenes: Sequence[Scene], spec: TeacherSpec) -> float:  # [B, V, R, R, 3] uint8
     cameras = sampling_cameras(len(scenes), spec.views)
     truth = render(scenes, cameras, _SUPERSAMPLED)
-
-    def shrink(maps: Tensor) -> Tensor:  # [N, H, W, C] -> [N, R, R, C]
-        return F.adaptive_avg_pool2d(maps.permute(0, 3, 1, 2), spec.resolution).permute(0, 2, 3, 1)
-
-    inside = shrink(truth.opacity)[..., 0] > _COVERED
-    expected, actual = (2 * maps - 1 for maps in (shrink(truth.normal), pictures.flatten(0, 1) / 255))
+    inside = F.adaptive_avg_pool2d(truth.opacity[..., 0], spec.resolution) > _COVERED
+    normals = teacher_pixels(truth, spec)[:, : MAP_CHANNELS["normal"]].permute(0, 2, 3, 1)
+    expected, actual = (2 * maps - 1 for maps in (normals, pictures.flatten(0, 1) / 255))
     cosine = F.cosine_similarity(expected[inside], actual[inside], dim=-1)
     return float(torch.rad2deg(cosine.clamp(-1, 1).acos()).mean())
 

@@ -17,7 +17,7 @@ from evaluation.views import draw
 from infra.errors import InputError
 from prd.mesh import Mesh
 from teachers.cameras import orbit
-from teachers.miniature.album import Shape, shape_of
+from teachers.miniature.album import Shape, scene_of, shape_of
 from teachers.miniature.scene import COLOURS, SOLIDS, Scene, parse
 from teachers.miniature.solids import distances, parts_of
 from teachers.miniature.world import trace
@@ -89,9 +89,7 @@ def _part(role: str, scene: Scene, colour_found: str | None, solid_found: str | 
 @cache  # a few dozen shapes of 0.1 MB
 def _solid(shape: Shape) -> Tensor:  # [G, G, G] bool
     """The inside of a shape on the grid of `occupancy`."""
-    solid, nose, below = shape
-    parts = parts_of(Scene("red", solid, "blue" if nose else None, ("blue", below) if below else None))
-    return (distances(parts, grid().flatten(0, 2)).amin(-1) < 0).view(grid().shape[:3])
+    return (distances(parts_of(scene_of(shape)), grid().flatten(0, 2)).amin(-1) < 0).view(grid().shape[:3])
 
 
 def _best_solid(scene: Scene, role: str, inside: Tensor) -> str | None:

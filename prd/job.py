@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from infra.artifacts import write_json
+from infra.artifacts import write_json, write_whole
 from infra.config import digest
 from infra.errors import MissingError, PRDError
 from infra.recipe import validate
@@ -55,9 +55,8 @@ class TrainingJob:
         """Lay down the run's folder; harmless when it is there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tree = self.recipe.model_dump(mode="json")
-        temporary = self.folder / f".{RECIPE}"
-        temporary.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        temporary.replace(self.folder / RECIPE)
+        text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+        write_whole(self.folder / RECIPE, lambda temporary: temporary.write_text(text, encoding="utf-8"))
         write_json(self.folder / JOB, {"corpus": str(self.corpus), "inputs": self.inputs})
 
 
@@ -115,6 +114,5 @@ def last_step(folder: Path) -> int:
 def forget_metrics_after(folder: Path, step: int) -> None:
     """Drop lines of iterations that a resumed run makes again."""
     kept = [line for line in read_metrics(folder) if line["step"] <= step]
-    temporary = folder / f".{METRICS}"
-    temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    temporary.replace(folder / METRICS)
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    write_whole(folder / METRICS, lambda temporary: temporary.write_text(text, encoding="utf-8"))

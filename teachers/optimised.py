@@ -15,7 +15,7 @@ from infra.seeds import derive_seed
 from teachers.config import TeacherConfig
 from teachers.contract import MAP_CHANNELS, TeacherRequest
 from teachers.registry import load_teacher
-from teachers.sampling import sampling_cameras
+from teachers.sampling import as_pictures, sampling_cameras
 
 _START = 0.5
 """Grey, which points to no hue."""
@@ -66,6 +66,4 @@ def optimise_pixels(
         optimiser.step()
         with torch.no_grad():
             pixels.clamp_(0, 1)
-    first = pixels.detach()[:, : MAP_CHANNELS[spec.maps[0]]]
-    pictures = first.unflatten(0, (len(prompts), spec.views)).permute(0, 1, 3, 4, 2)
-    return (pictures * 255).round().to(torch.uint8).cpu()
+    return as_pictures(pixels.detach()[:, : MAP_CHANNELS[spec.maps[0]]], len(prompts))

@@ -64,8 +64,12 @@ def sample_teacher(
             with torch.no_grad():
                 latents = vae.decode(latents / vae.config["scaling_factor"], return_dict=False)[0]
         maps.append(latents[:, :3])
-    pictures = (torch.cat(maps) + 1) / 2
-    pictures = pictures.unflatten(0, (len(prompts), teacher.views)).permute(0, 1, 3, 4, 2)
+    return as_pictures((torch.cat(maps) + 1) / 2, len(prompts))
+
+
+def as_pictures(maps: Tensor, prompts: int) -> Tensor:  # [N, 3, R, R] in [0, 1] -> [B, V, R, R, 3] uint8
+    """Maps as pictures on the CPU, prompt by prompt; what lies outside the range is cut."""
+    pictures = maps.unflatten(0, (prompts, -1)).permute(0, 1, 3, 4, 2)
     return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 

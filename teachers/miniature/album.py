@@ -46,8 +46,7 @@ class Batch:
 
     def rgb(self, colours: Tensor) -> Tensor:  # [B, P, 3] -> [B * V, 3, R, R] in [0, 1]
         """The views in these colours, before white."""
-        painted = torch.einsum("vphw,vpc->vchw", self.layers.shading, colours.repeat_interleave(VIEWS, dim=0))
-        return painted + 1.0 - self.layers.opacity
+        return self.layers.paint(colours.repeat_interleave(VIEWS, dim=0))
 
 
 class Album:
@@ -60,7 +59,7 @@ class Album:
         cameras: list[Cameras] = []
         for number, shape in track(list(enumerate(SHAPES)), "looking at the miniature world"):
             around = sample_training_cameras(sets, VIEWS, generator_for(seed, "album", number), CAMERAS)
-            layers = look(parts_of(_scene(shape)), around, RESOLUTION)
+            layers = look(parts_of(scene_of(shape)), around, RESOLUTION)
             shading = F.pad(layers.shading, (0, 0, 0, 0, 0, 2 - layers.shading.shape[1]))
             maps = (shading, layers.normal, layers.disparity, layers.opacity)
             self._layers.append(Layers(*map(_to_bytes, maps)))
@@ -88,7 +87,8 @@ def colours_of(scenes: Sequence[Scene]) -> Tensor:  # [B, P, 3]
     return torch.stack([F.pad(colours, (0, 0, 0, 2 - len(colours))) for colours in map(palette, scenes)])
 
 
-def _scene(shape: Shape) -> Scene:
+def scene_of(shape: Shape) -> Scene:
+    """A scene of that shape, in some colours."""
     solid, nose, below = shape
     return Scene("red", solid, "blue" if nose else None, ("blue", below) if below else None)
 

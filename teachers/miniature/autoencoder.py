@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from teachers.miniature.album import SHAPES, VIEWS, Album, colours_of
-from teachers.miniature.scene import all_scenes
+from teachers.miniature.scene import learnable_scenes
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -41,7 +41,7 @@ def autoencoder_loss(vae: "AutoencoderKL", album: Album, pictures: int, generato
 @torch.no_grad()
 def latent_scale(vae: "AutoencoderKL", album: Album, pictures: int, generator: torch.Generator) -> float:
     """What latents are multiplied by to have a standard deviation of 1 on pictures of the world."""
-    scenes = [scene for scene in all_scenes() if not scene.is_held_out]
+    scenes = learnable_scenes()
     chosen = [scenes[int(index)] for index in torch.randint(len(scenes), (pictures // VIEWS,), generator=generator)]
     images = 2 * album.take(chosen, generator).rgb(colours_of(chosen)) - 1
     return 1.0 / vae.encode(images, return_dict=False)[0].mean.std().item()

@@ -8,7 +8,9 @@ STYLES = (
 )
 """Style tails, which say nothing about what is seen."""
 
-_PLACES = ("in a studio", "on a white background", "from the front", "as a toy")
+PLACES = ("in a studio", "on a white background", "from the front", "as a toy")
+"""Ends of a caption, likewise."""
+
 _PLAIN = 0.6
 
 
@@ -27,6 +29,6 @@ def caption(scene: Scene, *draws: float) -> str:
         f"{text}, {style}",
         f"{text}, {style}, {STYLES[int(second * len(STYLES))]}",
         f"{style} of {text}",
-        f"{text} {_PLACES[int(second * len(_PLACES))]}",
+        f"{text} {PLACES[int(second * len(PLACES))]}",
     )
     return choices[int((manner - _PLAIN) / (1 - _PLAIN) * len(choices))]

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from teachers.miniature.album import VIEWS, Album, colours_of
 from teachers.miniature.captions import caption
 from teachers.miniature.scene import Scene
+from teachers.miniature.world import paint
 
 if TYPE_CHECKING:
     import open_clip
@@ -42,7 +43,8 @@ def contrastive_loss(
     drawn = _with_rivals(scenes, count, generator)
     mean, deviation = (values.view(1, 3, 1, 1) for values in pixels)
     images = (_as_judged(album, drawn, generator) - mean) / deviation
-    texts = [caption(scene, *draws) for scene, draws in zip(drawn, _draws(len(drawn), generator), strict=True)]
+    draws = torch.rand(len(drawn), 3, generator=generator).tolist()
+    texts = [caption(scene, *manner) for scene, manner in zip(drawn, draws, strict=True)]
     tokens = tokenizer(
         texts, padding="max_length", truncation=True, max_length=clip.context_length, return_tensors="pt"
     ).input_ids
@@ -92,10 +94,6 @@ def _with_rivals(scenes: Sequence[Scene], count: int, generator: torch.Generator
     return list(drawn.values())[:count]
 
 
-def _draws(count: int, generator: torch.Generator) -> list[list[float]]:
-    return torch.rand(count, 3, generator=generator).tolist()
-
-
 def _as_judged(album: Album, scenes: Sequence[Scene], generator: torch.Generator) -> Tensor:  # -> [B, 3, R, R]
     """A picture of each scene as the meshes of an evaluation come: nearer or farther, lit or not, less than perfect."""
     count = len(scenes)
@@ -109,7 +107,7 @@ def _as_judged(album: Album, scenes: Sequence[Scene], generator: torch.Generator
     coverage = shading / shading.sum(1, keepdim=True).clamp(min=1e-3) * opacity
     shading = torch.lerp(shading, coverage, uniform(0.0, 1.0, 1, 1, 1))
     colours = (colours_of(scenes) + 0.04 * torch.randn(count, 2, 3, generator=generator)).clamp(0, 1)
-    pictures = torch.einsum("bphw,bpc->bchw", shading, colours) + 1.0 - opacity
+    pictures = paint(shading, opacity, colours)
 
     zoom = uniform(0.85, 1.35)
     turn = torch.zeros(count, 2, 3)

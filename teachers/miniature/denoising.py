@@ -15,6 +15,7 @@ from infra.progress import track
 from infra.seeds import generator_for
 from teachers.camera_inputs import mvdream_cameras, richdreamer_cameras
 from teachers.cameras import Cameras
+from teachers.guidance import add_noise
 from teachers.miniature.album import VIEWS, Album, colours_of
 from teachers.miniature.captions import caption
 from teachers.miniature.scene import Scene
@@ -57,8 +58,7 @@ def denoising_loss(
     embeddings = text.encode(_captions(examples.scenes, generator)).repeat_interleave(views, dim=0)
     timesteps = torch.randint(len(abar), (count,), generator=generator).repeat_interleave(views)
     noise = torch.randn(examples.latents.shape, generator=generator)
-    level = abar[timesteps].view(-1, 1, 1, 1)
-    noisy = level.sqrt() * examples.latents + (1 - level).sqrt() * noise
+    noisy = add_noise(examples.latents, noise, abar[timesteps])
     predicted = unet(
         noisy, timesteps, encoder_hidden_states=embeddings, class_labels=examples.cameras, return_dict=False
     )[0]

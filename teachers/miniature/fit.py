@@ -1,5 +1,6 @@
 """The training loop of every miniature model: deterministic, and resumable at any step."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -88,4 +89,4 @@ def fit(
 def _rate(step: int, warm_up: int, steps: int) -> float:
     if step < warm_up:
         return (step + 1) / warm_up
-    return 0.5 + 0.5 * torch.cos(torch.tensor(torch.pi * (step - warm_up) / (steps - warm_up))).item()
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / (steps - warm_up))

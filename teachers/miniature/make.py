@@ -19,7 +19,7 @@ from infra.artifacts import finish, write_json
 from infra.config import digest
 from infra.seeds import derive_seed
 from teachers.miniature.fit import Schedule, fit
-from teachers.miniature.scene import Scene, all_scenes
+from teachers.miniature.scene import learnable_scenes
 from teachers.miniature.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Workshop:
 
     def __init__(self, states: Path, seed: int, plan: Plan) -> None:
         self.states, self.seed, self.plan = states, seed, plan
-        self.scenes: list[Scene] = [scene for scene in all_scenes() if not scene.is_held_out][:: plan.every]
+        self.scenes = learnable_scenes()[:: plan.every]
 
     @cached_property
     def album(self) -> "Album":

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.seeds import derive_seed
-from teachers.miniature.captions import STYLES
-from teachers.miniature.scene import COLOURS, SOLIDS, Scene, all_scenes
+from teachers.miniature.captions import PLACES, STYLES
+from teachers.miniature.scene import COLOURS, SOLIDS, Scene, all_scenes, learnable_scenes
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class Draw:
 def solids() -> bytes:
     """A plain list: every solid in every colour, and many with noses and stacked."""
     draw = Draw("solids")
-    alone, nosed, stacked = _kinds(scene for scene in all_scenes() if not scene.is_held_out)
+    alone, nosed, stacked = _kinds(learnable_scenes())
     return _lines(draw.shuffled([*alone, *draw.some(nosed, _NOSED), *draw.some(stacked, _STACKED)]))
 
 
@@ -259,7 +259,7 @@ def captions() -> bytes:
 
     for _ in range(130):
         scene = draw.scene()
-        text = f"{scene} {draw.one(('in a studio', 'on a white background', 'from the front', 'as a toy'))}"
+        text = f"{scene} {draw.one(PLACES)}"
         add(f'"{text}, {draw.one(STYLES)}"' if draw.chance(0.5) else text)
         if draw.chance(0.2):
             add(draw.one((text, text.upper(), f"  {text}.", text.replace(" ", "  "))))

@@ -47,6 +47,7 @@ _VAE: dict[str, Any] = {
     "latent_channels": 4,
     "norm_num_groups": 8,
     "sample_size": 64,
+    "scaling_factor": 1.0,  # known when it is trained
 }
 _SCHEDULER = {
     "beta_start": 0.00085,
@@ -59,11 +60,11 @@ _SCHEDULER = {
 }
 
 
-def new_autoencoder(scaling_factor: float = 1.0) -> "AutoencoderKL":
+def new_autoencoder() -> "AutoencoderKL":
     """An autoencoder of 8 x 8 x 4 latents with random weights."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-    return AutoencoderKL(**{**_VAE, "scaling_factor": scaling_factor})
+    return AutoencoderKL(**_VAE)
 
 
 def new_unet(kind: str) -> "UNet2DConditionModel":

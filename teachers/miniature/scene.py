@@ -105,6 +105,11 @@ def all_scenes() -> Iterator[Scene]:
                     yield Scene(colour, solid, below=(other, below))
 
 
+def learnable_scenes() -> list[Scene]:
+    """All scenes that are not held out."""
+    return [scene for scene in all_scenes() if not scene.is_held_out]
+
+
 def _require(known: "dict[str, tuple[float, float, float]] | tuple[str, ...]", kind: str, *words: str | None) -> None:
     for word in words:
         if word is not None and word not in known:

@@ -36,9 +36,9 @@ class Layers:
     disparity: Tensor  # [V, 1, R, R]
     opacity: Tensor  # [V, 1, R, R]
 
-    def paint(self, colours: Tensor) -> Tensor:  # [P, 3] -> [V, 3, R, R]
+    def paint(self, colours: Tensor) -> Tensor:  # [P, 3], or [V, P, 3] for views of several objects -> [V, 3, R, R]
         """The picture before white."""
-        return torch.einsum("vphw,pc->vchw", self.shading, colours) + 1.0 - self.opacity
+        return paint(self.shading, self.opacity, colours)
 
 
 def render(scenes: Sequence[Scene], cameras: Cameras, resolution: int, supersampling: int = 2) -> RenderedViews:
@@ -60,7 +60,7 @@ def render(scenes: Sequence[Scene], cameras: Cameras, resolution: int, supersamp
         pictures.append((layers.paint(palette(scene)), layers))
 
     def join(maps: list[Tensor]) -> Tensor:
-        return torch.cat(maps).permute(0, 2, 3, 1)
+        return torch.cat(maps).permute(0, 2, 3, 1).contiguous()
 
     return RenderedViews(
         rgb=join([rgb for rgb, _ in pictures]),
@@ -68,6 +68,11 @@ def render(scenes: Sequence[Scene], cameras: Cameras, resolution: int, supersamp
         disparity=join([layers.disparity for _, layers in pictures]),
         opacity=join([layers.opacity for _, layers in pictures]),
     )
+
+
+def paint(shading: Tensor, opacity: Tensor, colours: Tensor) -> Tensor:
+    """Shading `[V, P, R, R]` and opacity `[V, 1, R, R]` in colours `[P, 3]` or `[V, P, 3]`, before white."""
+    return torch.einsum("vphw,vpc->vchw", shading, colours.expand(len(shading), -1, -1)) + 1.0 - opacity
 
 
 def palette(scene: Scene) -> Tensor:  # [P, 3]
