@@ -19,7 +19,7 @@ from infra.artifacts import finish, write_json
 from infra.config import digest
 from infra.seeds import derive_seed
 from teachers.miniature.fit import Schedule, fit
-from teachers.miniature.scene import learnable_scenes
+from teachers.miniature.scene import learnable_scenes, lesson
 from teachers.miniature.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Plan:
 
 
 FULL = Plan(
-    autoencoder=Schedule(steps=5000, batch=32, learning_rate=2e-3, average=0.99),
+    autoencoder=Schedule(steps=4000, batch=32, learning_rate=2e-3, average=0.99),
     clip=Schedule(steps=1000, batch=192, learning_rate=1.5e-3, average=0.99),
     clip_evaluation=Schedule(steps=1200, batch=192, learning_rate=1.5e-3, average=0.99),
-    stable_diffusion=Schedule(steps=2500, batch=64, learning_rate=1.5e-3, average=0.999),
-    mvdream=Schedule(steps=2000, batch=16, learning_rate=1e-3, average=0.999),
-    richdreamer=Schedule(steps=2000, batch=16, learning_rate=1.5e-3, average=0.999),
+    stable_diffusion=Schedule(steps=5000, batch=64, learning_rate=1.5e-3, average=0.999),
+    mvdream=Schedule(steps=5000, batch=16, learning_rate=1e-3, average=0.999),
+    richdreamer=Schedule(steps=4000, batch=16, learning_rate=1.5e-3, average=0.999),
     album_sets=64,
     latent_copies=2,
 )
@@ -102,6 +102,7 @@ class _Workshop:
     def __init__(self, states: Path, seed: int, plan: Plan) -> None:
         self.states, self.seed, self.plan = states, seed, plan
         self.scenes = learnable_scenes()[:: plan.every]
+        self.lesson = lesson(self.scenes)
 
     @cached_property
     def album(self) -> "Album":
@@ -133,7 +134,7 @@ class _Workshop:
     def latents(self) -> "LatentAlbum":
         from teachers.miniature.denoising import LatentAlbum
 
-        return LatentAlbum(self.autoencoder, self.album, self.scenes, self.plan.latent_copies, self.seed)
+        return LatentAlbum(self.autoencoder, self.album, self.lesson, self.plan.latent_copies, self.seed)
 
     @cached_property
     def text_to_image(self) -> "nn.Module":
@@ -160,7 +161,7 @@ class _Workshop:
         from teachers.miniature.denoising import geometry_sets
         from teachers.miniature.models import GEOMETRY_RESOLUTION
 
-        draw = partial(geometry_sets, self.album, self.scenes, GEOMETRY_RESOLUTION)
+        draw = partial(geometry_sets, self.album, self.lesson, GEOMETRY_RESOLUTION)
         return _save({**self._text(RICHDREAMER), "unet": self._unet(RICHDREAMER, self.plan.richdreamer, draw)}, folder)
 
     def clip_evaluation(self, folder: Path) -> Mapping[str, Any]:
@@ -239,8 +240,16 @@ def _save(parts: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
 
 
 def _halved(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies in half precision, in which the weights are kept."""
-    return {name: deepcopy(part).half() if hasattr(part, "half") else part for name, part in parts.items()}
+    """Copies in half precision, in which the weights are kept.
+
+    The small text encoder stays as it is: transformers loads what is in the file, diffusers single precision, and a
+    plain pipeline needs both alike.
+    """
+    keep = ("text_encoder",)
+    return {
+        name: deepcopy(part).half() if hasattr(part, "half") and name not in keep else part
+        for name, part in parts.items()
+    }
 
 
 def _facts(parts: Mapping[str, Any]) -> dict[str, int]:

@@ -58,6 +58,12 @@ def test_the_trained_folders_load_as_teachers(barely_trained, configure):
     open_clip.create_model_from_pretrained(f"local-dir:{barely_trained / 'clip-evaluation'}")
 
 
+def test_a_plain_pipeline_needs_no_word_about_precision(barely_trained):
+    pipeline = StableDiffusionPipeline.from_pretrained(barely_trained / "stable-diffusion", local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline("a red cube", num_inference_steps=2, height=64, width=64).images[0].size == (64, 64)
+
+
 def test_the_shipped_models_are_whole_and_small(miniature, home, monkeypatch):
     monkeypatch.delenv("PRD_WEIGHTS")
     for name in MODELS:

@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from infra.errors import InputError
-from teachers.miniature.scene import COLOURS, SOLIDS, Scene, all_scenes, parse
+from teachers.miniature.scene import COLOURS, SOLIDS, Scene, all_scenes, lesson, parse
 from teachers.miniature.tokenizer import WORDS
 
 
@@ -109,3 +109,10 @@ def test_articles_do_not_count():
 def test_the_split_is_the_one_that_the_shipped_models_were_trained_on(scenes):
     held_out = sorted(str(scene) for scene in scenes if scene.is_held_out)
     assert (len(held_out), sha256("\n".join(held_out).encode()).hexdigest()[:16]) == (689, "2cb180143ef22401")
+
+
+def test_a_lesson_practises_what_is_rare(scenes):
+    practised = lesson(scenes)
+    assert set(practised) == set(scenes)
+    share = {name: count / len(practised) for name, count in Counter(map(kind, practised)).items()}
+    assert share["alone"] > 1 / 8 and share["nosed"] > 1 / 4 and share["stacked"] > 1 / 2
