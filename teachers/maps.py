@@ -33,6 +33,15 @@ class RenderedViews:
         return RenderedViews(*(getattr(self, name)[indices] for name in ("rgb", "normal", "disparity", "opacity")))
 
 
+def empty_views(count: int, resolution: int) -> RenderedViews:
+    """What renderers show where there is nothing, before white."""
+
+    def filled(*values: float) -> Tensor:
+        return torch.tensor(values).expand(count, resolution, resolution, -1)
+
+    return RenderedViews(filled(1.0, 1.0, 1.0), filled(*BACKGROUND_NORMAL), filled(0.0), filled(0.0))
+
+
 def normal_map(normals: Tensor, opacity: Tensor, cameras: Cameras) -> Tensor:
     """World normals `[N, H, W, 3]` (any length) as colours, over the background by `opacity` `[N, H, W, 1]`."""
     axes = cameras.c2w[:, :3, :3]  # world from camera, so its transpose turns world into camera

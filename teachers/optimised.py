@@ -3,6 +3,9 @@
 What is optimised are the pixels themselves, so nothing of a student stands between a teacher's opinion and what comes
 of it. A teacher whose samples are good and whose optimised pictures are not has an encoder with a useless derivative.
 
+They begin as a renderer shows an empty scene. The gradient is the difference that the prompt makes, so it says nothing
+of what all prompts share: before grey, no teacher asks for a white background.
+
 Legend: B prompts, V views a prompt, N = B*V, C channels, R picture size.
 """
 
@@ -14,11 +17,9 @@ from torch import Tensor
 from infra.seeds import derive_seed
 from teachers.config import TeacherConfig
 from teachers.contract import MAP_CHANNELS, TeacherRequest
+from teachers.maps import empty_views, teacher_pixels
 from teachers.registry import load_teacher
 from teachers.sampling import as_pictures, sampling_cameras
-
-_START = 0.5
-"""Grey, which points to no hue."""
 
 
 def optimise_pixels(
@@ -30,7 +31,7 @@ def optimise_pixels(
     steps: int = 150,
     learning_rate: float = 0.03,
 ) -> Tensor:  # [B, V, R, R, 3] uint8
-    """Descend a teacher's gradient from grey pictures, by Adam.
+    """Descend a teacher's gradient from pictures of nothing, by Adam.
 
     Args:
         name: the teacher's in the recipe.
@@ -50,8 +51,7 @@ def optimise_pixels(
     teacher = load_teacher(name, config, device)
     spec = teacher.spec
     cameras = sampling_cameras(len(prompts), spec.views).to(device)
-    pixels = torch.full((len(cameras), spec.channels, spec.resolution, spec.resolution), _START, device=device)
-    pixels.requires_grad_()
+    pixels = teacher_pixels(empty_views(len(cameras), spec.resolution), spec).to(device, copy=True).requires_grad_()
     optimiser = torch.optim.Adam([pixels], learning_rate)
     for step in range(steps):
         request = TeacherRequest(
