@@ -57,7 +57,7 @@ class Plan:
 
 
 FULL = Plan(
-    autoencoder=Schedule(steps=4000, batch=32, learning_rate=2e-3, average=0.99),
+    autoencoder=Schedule(steps=5000, batch=32, learning_rate=1e-3, average=0.99),
     clip=Schedule(steps=1000, batch=192, learning_rate=1.5e-3, average=0.99),
     clip_evaluation=Schedule(steps=1200, batch=192, learning_rate=1.5e-3, average=0.99),
     stable_diffusion=Schedule(steps=5000, batch=64, learning_rate=1.5e-3, average=0.999),
