@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from infra.artifacts import write_json, write_whole
+from infra.artifacts import write_json, write_text
 from infra.config import digest
 from infra.errors import MissingError, PRDError
 from infra.recipe import validate
@@ -55,8 +55,7 @@ class TrainingJob:
         """Lay down the run's folder; harmless when it is there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         tree = self.recipe.model_dump(mode="json")
-        text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
-        write_whole(self.folder / RECIPE, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_text(self.folder / RECIPE, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
         write_json(self.folder / JOB, {"corpus": str(self.corpus), "inputs": self.inputs})
 
 
@@ -114,5 +113,4 @@ def last_step(folder: Path) -> int:
 def forget_metrics_after(folder: Path, step: int) -> None:
     """Drop lines of iterations that a resumed run makes again."""
     kept = [line for line in read_metrics(folder) if line["step"] <= step]
-    text = "".join(json.dumps(line) + "\n" for line in kept)
-    write_whole(folder / METRICS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept))

@@ -51,7 +51,7 @@ def optimise_pixels(
     teacher = load_teacher(name, config, device)
     spec = teacher.spec
     cameras = sampling_cameras(len(prompts), spec.views).to(device)
-    pixels = teacher_pixels(empty_views(len(cameras), spec.resolution), spec).to(device, copy=True).requires_grad_()
+    pixels = teacher_pixels(empty_views(len(cameras), spec.resolution), spec).to(device).requires_grad_()
     optimiser = torch.optim.Adam([pixels], learning_rate)
     for step in range(steps):
         request = TeacherRequest(

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from teachers.config import TeacherConfig
+
 GOLDEN = Path(__file__).parent / "golden"
+RESOLUTIONS = {"stable_diffusion": 64, "mvdream": 64, "richdreamer": 16}
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,23 @@ def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "miniature"
     shutil.copytree(Path(__file__).parents[1] / "teachers" / "miniature" / "weights", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def configure(miniature: Path) -> Callable[..., TeacherConfig]:
+    """`configure("mvdream", shift=0.1)`: the section of a recipe."""
+
+    def build(kind: str, **changes: Any) -> TeacherConfig:
+        defaults = {
+            "kind": kind,
+            "weights": str(miniature / kind.replace("_", "-") if kind in RESOLUTIONS else miniature),
+            "resolution": RESOLUTIONS.get(kind, 8),
+            "guidance_scale": 7.5,
+            "placement": "local",
+        }
+        return TeacherConfig.model_validate({**defaults, **changes})
+
+    return build
 
 
 @pytest.fixture

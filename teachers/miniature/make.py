@@ -245,9 +245,8 @@ def _halved(parts: Mapping[str, Any]) -> dict[str, Any]:
     The small text encoder stays as it is: transformers loads what is in the file, diffusers single precision, and a
     plain pipeline needs both alike.
     """
-    keep = ("text_encoder",)
     return {
-        name: deepcopy(part).half() if hasattr(part, "half") and name not in keep else part
+        name: deepcopy(part).half() if hasattr(part, "half") and name != "text_encoder" else part
         for name, part in parts.items()
     }
 

@@ -18,23 +18,12 @@ PROMPTS = (
     "a pink capsule with a blue nose",
     "a grey cone on a yellow torus",
 )
-RESOLUTIONS = {"stable_diffusion": 64, "mvdream": 64, "richdreamer": 16}
 
 
 @pytest.fixture(scope="module")
-def teachers(miniature) -> dict[str, TeacherConfig]:
-    return {
-        kind: TeacherConfig(
-            kind=kind,
-            weights=str(miniature / kind.replace("_", "-")),
-            resolution=resolution,
-            guidance_scale=7.5,
-            min_timestep=0.02,
-            max_timestep=0.7,
-            placement="local",
-        )
-        for kind, resolution in RESOLUTIONS.items()
-    }
+def teachers(configure) -> dict[str, TeacherConfig]:
+    kinds = ("stable_diffusion", "mvdream", "richdreamer")
+    return {kind: configure(kind, min_timestep=0.02, max_timestep=0.7) for kind in kinds}
 
 
 @pytest.fixture(scope="module")
