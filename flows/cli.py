@@ -27,9 +27,11 @@ app = typer.Typer(
 corpus_app = typer.Typer(help="The prompt corpus.", no_args_is_help=True)
 config_app = typer.Typer(help="Recipes.", no_args_is_help=True)
 miniature_app = typer.Typer(help="The miniature models.", no_args_is_help=True)
+weights_app = typer.Typer(help="Pretrained models.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(config_app, name="config")
 app.add_typer(miniature_app, name="miniature")
+app.add_typer(weights_app, name="weights")
 
 
 @app.command()
@@ -79,7 +81,8 @@ def evaluate(
     from flows.recipe import read_recipe
     from flows.stages import evaluate_stage, prepare_weights
     from infra.settings import settings
-    from prd.checkpoint import generator_config, resolve_checkpoint
+    from prd.checkpoint import resolve_checkpoint
+    from prd.published import generator_config
 
     resolved = read_recipe(recipe, overrides)
     found = resolve_checkpoint(checkpoint, settings().training)
@@ -183,6 +186,20 @@ def miniature_check(
     for name, quality in teacher_quality(settled.teachers, settled.evaluation.clip, prompts, optimised).items():
         for measure, value in quality.model_dump(exclude_none=True).items():
             typer.echo(f"{name}\t{measure}\t{value:.3f}")
+
+
+@weights_app.command("import")
+def weights_import(
+    file: Annotated[Path, typer.Argument(help="The authors' triplane_turbo_sd_v1.pth.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Default: a folder named like the file, beside it.")] = None,
+    base: Annotated[str, typer.Option(help="The base model it was trained on.")] = "stable-diffusion-2-1-base",
+) -> None:
+    """Turn the authors' released generator into a checkpoint for `prd generate` and `prd evaluate`."""
+    from prd.released import import_released
+
+    folder = out or file.with_suffix("")
+    import_released(file, base, folder)
+    typer.echo(folder)
 
 
 def _require_ray() -> None:

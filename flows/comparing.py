@@ -21,7 +21,7 @@ def reference_inputs(recipe: Recipe, checkpoint: Path) -> dict[str, str]:
     Raises:
         MissingError: weights are not on this machine.
     """
-    from prd.checkpoint import generator_config
+    from prd.published import generator_config
 
     inputs = {}
     if recipe.evaluation.compare_untrained:
@@ -58,9 +58,9 @@ def _untrained(recipe: Recipe, checkpoint: Path, prompts: Sequence[str], device:
     from evaluation.gallery import GeneratedMesh
     from evaluation.references import reference_of_meshes
     from evaluation.report import BEFORE_TRAINING
-    from prd.checkpoint import generator_config
     from prd.generator import TriplaneGenerator
     from prd.inference import TextToMesh
+    from prd.published import generator_config
     from teachers.text import TextEncoder
 
     config = generator_config(checkpoint)

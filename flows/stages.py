@@ -243,8 +243,9 @@ def _training_part(recipe: Recipe) -> Any:
 
 
 def _run_training(job: Any, should_stop: Callable[[], bool]) -> None:
-    from prd.checkpoint import ADAPTER, GENERATOR, latest_checkpoint
+    from prd.checkpoint import latest_checkpoint
     from prd.job import RECIPE, last_step, read_outcome
+    from prd.published import ADAPTER, CARD, GENERATOR
 
     iterations = job.recipe.train.iterations
     with Meter("training", iterations) as meter:
@@ -274,7 +275,7 @@ def _run_training(job: Any, should_stop: Callable[[], bool]) -> None:
         kind="training",
         inputs=job.inputs,
         facts={"checkpoint": str(checkpoint.relative_to(job.folder)), "iterations": iterations},
-        outputs=[job.folder / RECIPE, checkpoint / ADAPTER, checkpoint / GENERATOR],
+        outputs=[job.folder / RECIPE, checkpoint / ADAPTER, checkpoint / GENERATOR, checkpoint / CARD],
     )
 
 

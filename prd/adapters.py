@@ -1,6 +1,7 @@
 """Parameter-efficient triplane adaptation (PETA): low-rank adapters for a latent diffusion model that makes six planes.
 
-Adapters replace modules *by name*; a module that is not where it should be is an error.
+Adapters replace modules *by name*; a module that is not where it should be is an error. They are kept in float32 and
+compute in the precision of what they are given, which is the frozen model's.
 Legend: B prompts, P = 6 planes, L tokens of one plane, C and D channels, r rank.
 """
 
@@ -28,7 +29,7 @@ class LoRALinear(nn.Module):
         self.up = nn.Parameter(torch.zeros(base.out_features, rank, device=base.weight.device))
 
     def forward(self, x: Tensor) -> Tensor:  # [..., C] -> [..., D]
-        return self.base(x) + F.linear(F.linear(x, self.down), self.up)
+        return self.base(x) + F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
 
 
 class PlaneLoRALinear(nn.Module):
@@ -52,7 +53,7 @@ class PlaneLoRALinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # [B, P*L, C] -> [B, P*L, D]
         projected = self.base(x)
         planes = (projected if self.series else x).unflatten(1, (PLANES, -1))  # [B, P, L, C]
-        change = planes @ self.down.mT @ self.up.mT
+        change = planes @ self.down.mT.to(x.dtype) @ self.up.mT.to(x.dtype)
         return projected + change.flatten(1, 2)
 
 
@@ -68,8 +69,8 @@ class LoRAConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, D, H', W']
         base = self.base
-        inner = F.conv2d(x, self.down, stride=base.stride, padding=base.padding)  # type: ignore[arg-type]
-        return base(x) + F.conv2d(inner, self.up)
+        inner = F.conv2d(x, self.down.to(x.dtype), stride=base.stride, padding=base.padding)  # type: ignore[arg-type]
+        return base(x) + F.conv2d(inner, self.up.to(x.dtype))
 
 
 class PlaneOutput(nn.Module):
@@ -86,10 +87,11 @@ class PlaneOutput(nn.Module):
         self.bias = nn.Parameter(initial.bias.detach())  # type: ignore[union-attr] # [2*C]
 
     def forward(self, x: Tensor) -> Tensor:  # [B*P, in, H, W] -> [B*P, C, H, W]
+        weights, biases = self.weight.to(x.dtype), self.bias.to(x.dtype)
         geometry, texture = x.unflatten(0, (-1, 2, PLANES // 2)).unbind(1)  # [B, 3, in, H, W] each
         maps = [
             F.conv2d(part.flatten(0, 1), weight, bias, padding=1).unflatten(0, part.shape[:2])
-            for part, weight, bias in zip((geometry, texture), self.weight.chunk(2), self.bias.chunk(2), strict=True)
+            for part, weight, bias in zip((geometry, texture), weights.chunk(2), biases.chunk(2), strict=True)
         ]
         return torch.cat(maps, dim=1).flatten(0, 1)
 

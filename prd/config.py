@@ -28,12 +28,20 @@ class GeneratorConfig(Config):
     released system decodes them as they are."""
     initial_colour: Literal["random", "picture"] = "random"
     """`random` new layers, as in the paper, or layers that begin as what the base model's decoder would draw."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the frozen base model's weights and arithmetic. What is trained, and all fields, stay fp32."""
     sphere_radius: float = Field(default=0.5, gt=0)
     """Radius of the sphere that an all-zero triplane describes."""
     steps: int = Field(default=4, ge=1)
     """K, the number of denoising steps."""
     surface_resolution: int = Field(default=160, ge=8)
     """Grid points along an edge when a mesh is extracted at inference."""
+
+    @model_validator(mode="after")
+    def _trained_in_full_precision(self) -> Self:
+        if self.adaptation == "full" and self.precision != "fp32":
+            raise ValueError("precision: a base that is trained itself (adaptation: full) needs fp32")
+        return self
 
 
 class VolumeConfig(Config):

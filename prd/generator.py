@@ -4,7 +4,7 @@ Legend: B prompts, P = 6 planes, L text tokens, h and w latent texels, H and W p
 A batch of planes is prompt-major: row = prompt * 6 + plane.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -51,13 +51,45 @@ class TriplaneGenerator(nn.Module):
 
     @classmethod
     def from_base(cls, folder: Path, config: GeneratorConfig) -> "TriplaneGenerator":
-        """An untrained generator on the latent diffusion model of a diffusers folder, in float32 on the CPU.
+        """An untrained generator on the latent diffusion model of a diffusers folder, on the CPU.
 
         Raises:
             MissingError: a part of it is not there, cannot be read or lacks tensors.
         """
-        cpu = torch.device("cpu")
-        return cls(load_unet(folder, cpu, torch.float32), load_vae(folder, cpu, torch.float32), config)
+        where = torch.device("cpu"), {"fp32": torch.float32, "bf16": torch.bfloat16}[config.precision]
+        return cls(load_unet(folder, *where), load_vae(folder, *where), config)
+
+    @classmethod
+    def from_pretrained(cls, reference: str | Path, revision: str | None = None) -> "TriplaneGenerator":
+        """A trained generator, on the CPU.
+
+        Args:
+            reference: a folder as of `save_pretrained`, a checkpoint of a training run, or a Hub id.
+            revision: of the Hub's repository.
+
+        Raises:
+            MissingError: it, or its base model, is not there.
+            InputError: it is damaged, or the base model is another than it was trained on.
+            UnavailableError: the Hub does not answer.
+        """
+        from prd.published import load_generator, published_folder
+
+        return load_generator(published_folder(reference, revision))
+
+    def save_pretrained(self, folder: str | Path, facts: Mapping[str, str] | None = None) -> None:
+        """Write what others need to load this generator beside its base model, with a model card.
+
+        Args:
+            folder: is made if it is missing.
+            facts: for the card, name → value.
+
+        Raises:
+            MissingError: `config.base` names no model that is here.
+        """
+        from prd.published import write_generator
+
+        trained = {name: parameter.detach().cpu() for name, parameter in self.trainable()}
+        write_generator(Path(folder), trained, self.config, facts=facts)
 
     @classmethod
     def untrained(cls, folder: Path, config: GeneratorConfig, seed: int) -> "TriplaneGenerator":
@@ -71,6 +103,11 @@ class TriplaneGenerator(nn.Module):
             return cls.from_base(folder, config)
 
     @property
+    def base_dtype(self) -> torch.dtype:
+        """In which the base model computes."""
+        return self.post_quant_conv.weight.dtype  # type: ignore[union-attr, return-value]
+
+    @property
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one plane's latent."""
         return LATENT_CHANNELS, self.config.latent_size, self.config.latent_size
@@ -82,12 +119,14 @@ class TriplaneGenerator(nn.Module):
         text: Tensor,  # [B, L, D]
     ) -> Tensor:  # [B*6, 4, h, w]
         """ε̂ of noisy latents; the six planes of a prompt attend to each other and share its text."""
-        planes_text = text.repeat_interleave(PLANES, dim=0)
-        return self.unet(latents, timestep, encoder_hidden_states=planes_text).sample
+        planes_text = text.to(self.base_dtype).repeat_interleave(PLANES, dim=0)
+        predicted = self.unet(latents.to(self.base_dtype), timestep, encoder_hidden_states=planes_text).sample
+        return predicted.float()
 
     def decode(self, latents: Tensor) -> Tensor:  # [B*6, 4, h, w] -> [B, 6, C, H, W]
         """Planes of clean latents."""
-        return self.decoder(self.post_quant_conv(latents / self.latent_scale)).unflatten(0, (-1, PLANES))  # type: ignore[operator]
+        scaled = (latents / self.latent_scale).to(self.base_dtype)
+        return self.decoder(self.post_quant_conv(scaled)).float().unflatten(0, (-1, PLANES))  # type: ignore[operator]
 
     def fields(self, planes: Tensor) -> TriplaneFields:  # [B, 6, C, H, W]
         """The fields that planes describe."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from infra.seeds import generator_for
 from infra.weights import resolve_weights
-from prd.checkpoint import load_generator
 from prd.fields import TriplaneFields
 from prd.generator import TriplaneGenerator
 from prd.mesh import Mesh
@@ -58,7 +57,7 @@ class TextToMesh:
             InputError: the checkpoint is damaged.
         """
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        generator = load_generator(checkpoint, device)
+        generator = TriplaneGenerator.from_pretrained(checkpoint).to(device)
         base = resolve_weights(generator.config.base)
         return cls(generator, TextEncoder.from_folder(base, device))
 

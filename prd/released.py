@@ -1,11 +1,18 @@
-"""The key map of the published TriplaneTurbo checkpoints."""
+"""The published TriplaneTurbo checkpoints, `triplane_turbo_sd_v1.pth`: their key map and their import."""
 
+from pathlib import Path
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
-from infra.errors import InputError
+from infra.artifacts import sha256
+from infra.errors import InputError, MissingError
+from infra.weights import resolve_weights
 from prd.adapters import LoRAConv2d, LoRALinear, PlaneLoRALinear
 from prd.config import GeneratorConfig
 from prd.generator import TriplaneGenerator
+from teachers.folder import load_unet, load_vae
 
 _PREFIX = "geometry."
 _ADAPTERS = "space_generator.peft_layers.layers"
@@ -14,25 +21,54 @@ _HEADS = {"sdf_network": "distance", "feature_network": "colour", "deformation_n
 _HEAD_LAYERS = {0: "first", 2: "second", 4: "last"}
 
 
-def load_released(state_dict: dict[str, Tensor], unet: nn.Module, vae: nn.Module) -> TriplaneGenerator:
+def import_released(path: Path, base: str, folder: Path) -> TriplaneGenerator:
+    """Turn a published checkpoint into a generator's folder (`prd.published`).
+
+    Args:
+        path: the `.pth` file. Nothing in it is run.
+        base: reference of the base model that it was trained on.
+        folder: gets the generator.
+
+    Raises:
+        MissingError: the file or the base model is not here.
+        InputError: it is no such checkpoint, it belongs to another base model, or it was never trained.
+    """
+    state_dict = _read(path)
+    weights, cpu = resolve_weights(base), torch.device("cpu")
+    unet, vae = load_unet(weights, cpu, torch.float32), load_vae(weights, cpu, torch.float32)
+    generator = load_released(state_dict, unet, vae, base)
+    for name, parameter in generator.trainable():
+        if not parameter.isfinite().all():
+            raise InputError(f"{path}: {name} has values that are not finite")
+        adapters = parameter if parameter.dim() == 3 else [parameter]  # one for each plane, or one for all
+        if name.endswith(".up") and not all(adapter.any() for adapter in adapters):
+            raise InputError(f"{path} was never trained: {name} is zero, as at the start")
+    generator.save_pretrained(folder, {"imported from": path.name, "its sha256": sha256(path)})
+    return generator
+
+
+def load_released(state_dict: dict[str, Tensor], unet: nn.Module, vae: nn.Module, base: str = "") -> TriplaneGenerator:
     """A generator with the trained part of a published checkpoint.
 
     Args:
         state_dict: keys as published, `geometry.…`.
         unet: the base U-Net (diffusers), of any width; adapted in place.
         vae: the base autoencoder (diffusers), likewise.
+        base: the name by which the generator's configuration calls this base.
 
     Raises:
-        InputError: a tensor is missing, left over or of the wrong shape.
+        InputError: a tensor is missing, left over or of the wrong shape, or the fields live in another box.
     """
     remaining = {key.removeprefix(_PREFIX): value for key, value in state_dict.items() if key.startswith(_PREFIX)}
-    remaining.pop("bbox", None)
+    box = remaining.pop("bbox", None)
+    if box is not None and box.tolist() != [[-1.0] * 3, [1.0] * 3]:
+        raise InputError(f"the checkpoint's fields live in the box {box.tolist()}, not in [-1, 1]³")
     try:
         head = remaining["sdf_network.layers.0.weight"]
         rank = remaining[f"{_ADAPTERS}.0.to_q_{_PLANE_SUFFIXES[0]}.down.weight"].shape[0]
     except KeyError as error:
         raise InputError(f"not a TriplaneTurbo checkpoint: {error} is missing") from None
-    config = GeneratorConfig(base="", rank=rank, plane_channels=head.shape[1], hidden_width=head.shape[0])
+    config = GeneratorConfig(base=base, rank=rank, plane_channels=head.shape[1], hidden_width=head.shape[0])
     generator = TriplaneGenerator(unet, vae, config)
 
     for index, module in enumerate(_adapted_modules(generator)):
@@ -44,6 +80,20 @@ def load_released(state_dict: dict[str, Tensor], unet: nn.Module, vae: nn.Module
     if remaining:
         raise InputError(f"{len(remaining)} tensors of the checkpoint belong nowhere, e.g. {next(iter(remaining))}")
     return generator
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise MissingError(f"there is no file {path}")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch, zipfile and pickle each have their own for a damaged or hostile file
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path} cannot be read as plain tensors: {reason}") from None
+    state_dict = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state_dict, dict) or not all(isinstance(value, Tensor) for value in state_dict.values()):
+        raise InputError(f"{path} holds no state_dict of tensors")
+    return state_dict
 
 
 def _adapted_modules(generator: TriplaneGenerator) -> list[nn.Module]:

@@ -19,7 +19,6 @@ from prd.checkpoint import (
     ENGINE,
     TrainerState,
     latest_checkpoint,
-    load_trained,
     publish_checkpoint,
     staging_folder,
 )
@@ -28,6 +27,7 @@ from prd.distill import Batch, distill
 from prd.engine import Engine
 from prd.generator import TriplaneGenerator
 from prd.job import TrainingJob, append_metrics, forget_metrics_after
+from prd.published import load_trained
 from prd.samples import sample_sheet, write_picture
 from prompts.corpus import open_corpus
 from prompts.sampler import PromptSampler, SamplerState

@@ -40,7 +40,7 @@ def test_exit_codes_are_documented():
 def test_help_names_every_command(prd):
     code, out, _ = prd("--help")
     assert code == 0
-    for command in ("run", "train", "evaluate", "generate", "doctor", "corpus", "config", "miniature"):
+    for command in ("run", "train", "evaluate", "generate", "doctor", "corpus", "config", "miniature", "weights"):
         assert command in out
 
 
@@ -83,6 +83,7 @@ def test_corpus_of_files(prd, tmp_path):
         (("generate", "a red cube", "--checkpoint", "absent"), 4, "absent"),
         (("evaluate", "--checkpoint", "absent"), 4, "absent"),
         (("generate", "a red cube"), 2, "checkpoint"),
+        (("weights", "import", "absent.pth"), 4, "absent.pth"),
     ],
 )
 def test_bad_input_is_a_message_with_an_exit_code(prd, tmp_path, arguments, code, says):

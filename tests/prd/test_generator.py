@@ -14,31 +14,8 @@ from prd.released import load_released
 
 
 @pytest.fixture(scope="module")
-def tiny(golden):
-    return golden("generator/triplane_tiny")
-
-
-@pytest.fixture(scope="module")
-def generator(tiny) -> TriplaneGenerator:
-    sizes = tiny.facts["config"]
-    unet = UNet2DConditionModel(
-        sample_size=sizes["latent_size"],
-        block_out_channels=sizes["unet_channels"],
-        attention_head_dim=sizes["unet_heads_per_level"],
-        norm_num_groups=sizes["unet_norm_groups"],
-        cross_attention_dim=sizes["cross_attention_dim"],
-        use_linear_projection=True,
-    )
-    unet.load_state_dict(tiny.group("unet."))
-    vae = AutoencoderKL(
-        block_out_channels=sizes["vae_channels"],
-        layers_per_block=sizes["vae_layers_per_block"],
-        norm_num_groups=sizes["vae_norm_groups"],
-        down_block_types=["DownEncoderBlock2D"] * 4,
-        up_block_types=["UpDecoderBlock2D"] * 4,
-    )
-    vae.load_state_dict(tiny.group("vae."), strict=False)
-    return load_released(tiny.tensors, unet, vae)
+def generator(tiny, tiny_base) -> TriplaneGenerator:
+    return load_released(tiny.tensors, *tiny_base())
 
 
 def close(actual: torch.Tensor, expected: torch.Tensor, absolute: float = 0.0, of_maximum: float = 0.0) -> None:

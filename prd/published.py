@@ -1,0 +1,173 @@
+"""A generator as people publish and load it: what was trained, what it belongs to, and a model card.
+
+<folder>/
+  adapter.safetensors   all trained tensors, in float32
+  generator.json        architecture and base model
+  README.md             model card
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.artifacts import MANIFEST, write_json, write_text
+from infra.errors import InputError, MissingError, UnavailableError
+from infra.weights import resolve_weights, weights_digest
+from prd.config import GeneratorConfig
+from prd.model_card import model_card
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from prd.generator import TriplaneGenerator
+
+ADAPTER, GENERATOR, CARD = "adapter.safetensors", "generator.json", "README.md"
+_FORMAT = 1
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def write_generator(
+    folder: Path,
+    trained: "Mapping[str, Tensor]",
+    config: GeneratorConfig,
+    base_digest: str | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Write a generator's published files.
+
+    Args:
+        folder: is made if it is missing; other files in it stay.
+        trained: all trained tensors by name.
+        config: the architecture; its `base` names the model that others need beside these files.
+        base_digest: of that model's files; by default of the folder that `base` resolves to, where that is known
+            without reading gigabytes.
+        facts: what the card tells about its making, name → value.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in trained.items()}, folder / ADAPTER, {"format": "pt"})
+    if base_digest is None:
+        base_digest = _known_digest(resolve_weights(config.base)) or ""
+    description = {"format": _FORMAT, "generator": config.model_dump(mode="json"), "base_digest": base_digest}
+    write_json(folder / GENERATOR, description)
+    count = sum(tensor.numel() for tensor in trained.values())
+    write_text(folder / CARD, model_card(config, count, facts or {}))
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder holds a generator."""
+    return (folder / GENERATOR).is_file() and (folder / ADAPTER).is_file()
+
+
+def looks_like_hub_id(reference: str | Path) -> bool:
+    """Whether a name has the form `owner/model`."""
+    return _HUB_ID.fullmatch(str(reference)) is not None
+
+
+def published_folder(reference: str | Path, revision: str | None = None) -> Path:
+    """The folder of a generator: itself, or fetched from the Hub.
+
+    Args:
+        reference: a folder, or a Hub id such as `name/model`.
+        revision: of the Hub's repository.
+
+    Raises:
+        MissingError: it is neither.
+        UnavailableError: the Hub does not answer, or may not be asked, and nothing is cached.
+    """
+    if is_published(Path(reference)):
+        return Path(reference).absolute()
+    if Path(reference).exists() or not looks_like_hub_id(reference):
+        raise MissingError(f"{reference} is not a generator: it has no {GENERATOR} or no {ADAPTER}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        files = [ADAPTER, GENERATOR, CARD]
+        folder = Path(snapshot_download(str(reference), revision=revision, allow_patterns=files))
+    except RepositoryNotFoundError:
+        raise MissingError(f"there is neither a folder {reference} here nor such a repository on the Hub") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UnavailableError(
+            f"there is no folder {reference}, and the Hub gave none: {reason}", "check the network and HF_HUB_OFFLINE"
+        ) from None
+    if not is_published(folder):
+        raise MissingError(f"the Hub's {reference} is not a generator: it has no {GENERATOR} or no {ADAPTER}")
+    return folder
+
+
+def load_generator(folder: Path) -> "TriplaneGenerator":
+    """The generator of a folder, on the CPU.
+
+    Raises:
+        MissingError: a file, or the base model, is not here.
+        InputError: a file is damaged or does not fit the architecture, or the base model is another.
+    """
+    from prd.generator import TriplaneGenerator
+
+    config = generator_config(folder)
+    base = resolve_weights(config.base)
+    trained_on, found = _read(folder)["base_digest"], _known_digest(base)
+    if trained_on and found and found != trained_on:
+        raise InputError(f"{folder} was trained on other weights than those in {base}")
+    generator = TriplaneGenerator.from_base(base, config)
+    load_trained(generator, folder)
+    return generator.eval()
+
+
+def generator_config(folder: Path) -> GeneratorConfig:
+    """The architecture that `generator.json` names."""
+    try:
+        return GeneratorConfig(**_read(folder)["generator"])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{folder / GENERATOR} cannot be read: {error}") from None
+
+
+def load_trained(generator: "TriplaneGenerator", folder: Path) -> None:
+    """Copy a folder's trained tensors into `generator`, each one accounted for.
+
+    Raises:
+        InputError: the file is damaged, or tensors are missing, left over, misshapen or not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = folder / ADAPTER
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    targets = dict(generator.trainable())
+    odd = targets.keys() ^ tensors.keys()
+    if odd:
+        raise InputError(f"{path} does not fit its generator: {len(odd)} tensors differ, e.g. {min(odd)}")
+    for name, target in targets.items():
+        tensor = tensors[name]
+        if target.shape != tensor.shape:
+            raise InputError(f"{path}: {name} has shape {tuple(tensor.shape)}, expected {tuple(target.shape)}")
+        if not tensor.isfinite().all():
+            raise InputError(f"{path}: {name} has values that are not finite")
+        target.data.copy_(tensor)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / GENERATOR
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content["format"], content["generator"], content["base_digest"]
+    except FileNotFoundError:
+        raise MissingError(f"{folder} is not a generator: it has no {GENERATOR}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read: {type(error).__name__}: {error}") from None
+    if found[0] != _FORMAT:
+        raise InputError(f"{path} has format {found[0]}; this version reads {_FORMAT}")
+    return content
+
+
+def _known_digest(base: Path) -> str | None:
+    """A model folder's digest if its manifest tells: hashing a large model takes long."""
+    return weights_digest(base) if (base / MANIFEST).is_file() else None

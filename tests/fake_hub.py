@@ -1,0 +1,79 @@
+"""A Hugging Face Hub on loopback: folders as repositories, each at one revision."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha1
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+
+@contextmanager
+def fake_hub(repositories: dict[str, Path]) -> Iterator[str]:
+    """Serve `{"owner/name": folder}`; yields the address for `HF_ENDPOINT`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = unquote(urlparse(self.path).path)
+            for name, folder in repositories.items():
+                commit = commit_of(folder)
+                files = sorted(file for file in folder.rglob("*") if file.is_file())
+                if path.startswith(f"/api/models/{name}/revision/"):
+                    names = [{"rfilename": file.relative_to(folder).as_posix()} for file in files]
+                    return self._json({"id": name, "sha": commit, "siblings": names})
+                if path.startswith(f"/api/models/{name}/tree/"):
+                    return self._json(
+                        [
+                            {
+                                "type": "file",
+                                "path": file.relative_to(folder).as_posix(),
+                                "size": file.stat().st_size,
+                                "oid": digest_of(file),
+                            }
+                            for file in files
+                        ]
+                    )
+                if path.startswith(f"/{name}/resolve/"):
+                    file = folder / path.removeprefix(f"/{name}/resolve/").partition("/")[2]
+                    return self._send(file.read_bytes(), {"ETag": f'"{digest_of(file)}"', "X-Repo-Commit": commit})
+            missing = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+            return self._send(b"{}", missing, status=404)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def _json(self, content: object) -> None:
+            self._send(json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+        def _send(self, body: bytes, headers: dict[str, str], status: int = 200) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def commit_of(folder: Path) -> str:
+    """A commit's hash, which changes with the content."""
+    return sha1("".join(digest_of(file) for file in sorted(folder.rglob("*")) if file.is_file()).encode()).hexdigest()
+
+
+def digest_of(file: Path) -> str:
+    return sha1(file.read_bytes()).hexdigest()
