@@ -9,7 +9,6 @@ from teachers.maps import teacher_pixels
 from teachers.miniature.scene import parse
 from teachers.miniature.world import render
 
-
 _SCALE = 0.01
 """Of the gradient: large enough for the regularisers, which rise and fall over a run, not to outweigh it."""
 

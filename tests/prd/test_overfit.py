@@ -39,7 +39,7 @@ def test_the_sphere_becomes_the_solid(home, renderer):
             optimiser.zero_grad()
 
     # From higher up than any view of training.
-    cameras = orbit(torch.tensor([20.0, 110.0, 200.0, 290.0]), 40.0, 1.6, 60.0)
+    cameras = orbit(torch.tensor([10.0, 60.0, 140.0, 290.0]), 40.0, 1.6, 60.0)
     fields = student.sample(student.initial_noise(1, torch.Generator().manual_seed(9)), text)
     with torch.no_grad():
         seen = render_mesh(fields, cameras, torch.ones(4, 3), read_recipe("miniature", []).train.mesh)
