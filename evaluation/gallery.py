@@ -14,8 +14,9 @@ from evaluation.clock import Clock
 from evaluation.config import EvaluationConfig
 from evaluation.measured import MeshTruth
 from evaluation.truth import measure
-from evaluation.views import render_views, why_unusable
-from prd.mesh import Mesh
+from evaluation.views import render_views
+from prd.inference import GeneratedObject
+from prd.mesh import Mesh, why_unusable
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class GeneratedMesh:
     """How long it took."""
     seed: int | None = None
     """The generator's."""
+
+    @classmethod
+    def of(cls, made: GeneratedObject) -> "GeneratedMesh":
+        """What a generator made. A surface that had to be forced upon a field is none of its own: a failure."""
+        reason = made.failure or ("the field has no surface of its own" if made.bent else "")
+        return cls(made.prompt, None if reason else made.mesh, reason, sum(made.seconds.values()), made.seed)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from evaluation.judge import judge
 from evaluation.measured import TruthSummary, summarise
 from evaluation.report import ReferencePrompt, ReferenceResult
 from evaluation.truth import measure
-from evaluation.views import render_views, why_unusable
+from evaluation.views import render_views
 from infra.errors import InputError
+from prd.mesh import why_unusable
 
 
 @dataclass(frozen=True)

@@ -94,24 +94,53 @@ def evaluate(
 
 @app.command()
 def generate(
-    prompts: Annotated[list[str], typer.Argument(help="What to make.", show_default=False)],
-    checkpoint: Annotated[str, typer.Option(help="A checkpoint's folder, a run's folder, or a run's name.")] = ...,  # type: ignore[assignment]
-    out: Annotated[Path, typer.Option(help="A .glb, .obj or .ply file; a folder for several prompts.")] = Path(
-        "mesh.glb"
-    ),
-    seed: Annotated[int, typer.Option(help="Names the noise.")] = 42,
-    resolution: Annotated[
-        int | None, typer.Option(min=8, help="Grid points along an edge.", show_default=False)
+    prompt: Annotated[list[str] | None, typer.Argument(help="What to make.", show_default=False)] = None,
+    checkpoint: Annotated[
+        str, typer.Option(help="A checkpoint's folder, a run's folder, a run's name, or a Hub id.")
+    ] = ...,  # type: ignore[assignment]
+    prompts: Annotated[
+        str | None, typer.Option(metavar="FILE", help="More prompts: a text file with one a line, CSV, JSONL, ….")
     ] = None,
-    texture: Annotated[int, typer.Option(min=0, help="Texture size; 0 writes vertex colours.")] = 512,
+    out: Annotated[
+        Path | None, typer.Option(help="A file, or a folder.  [default: mesh.glb; meshes/ for several objects]")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="glb, obj, ply, usd, usda, usdc or usdz.  [default: as --out, else glb]")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Names the noise; several: as many tries of a prompt.  [default: 42]")
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=8, max=512, help="Grid points along an edge.  [default: the checkpoint's]")
+    ] = None,
+    texture: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=8192, help="Size of an unwrapped texture; 0: vertex colours.  [default: 0; 1024 for obj]"
+        ),
+    ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Drop small floating pieces.")] = False,
+    faces: Annotated[int | None, typer.Option(min=4, help="Reduce to so many faces.")] = None,
+    turntable: Annotated[str | None, typer.Option(help="png, gif or mp4: the mesh seen all around, beside it.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Prompts denoised together.")] = 4,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …  [default: a GPU if there is one]")] = None,
 ) -> None:
-    """Turn prompts into textured meshes."""
-    from flows.generating import generate_files
+    """Turn prompts into meshes. Prints the files; says where the time went."""
+    from flows.destination import destination_for
+    from flows.generating import Finish, generate_files, read_prompts
     from infra.settings import settings
     from prd.checkpoint import resolve_checkpoint
 
+    if not prompt and prompts is None:
+        raise typer.BadParameter("give a prompt or --prompts FILE")
+    seeds = list(dict.fromkeys(seed or [42]))
     found = resolve_checkpoint(checkpoint, settings().training)
-    for path in generate_files(found, prompts, out, seed=seed, resolution=resolution, texture=texture or None):
+    asked = read_prompts(prompt or [], prompts)
+    destination = destination_for(out, format, prompts=len(asked), seeds=len(seeds))
+    finish = Finish(texture, clean, faces, turntable)
+    for path in generate_files(
+        found, asked, seeds, destination, finish, resolution=resolution, batch_size=batch_size, device=device
+    ):
         typer.echo(path)
 
 

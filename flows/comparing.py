@@ -68,8 +68,7 @@ def _untrained(recipe: Recipe, checkpoint: Path, prompts: Sequence[str], device:
     generator = TriplaneGenerator.untrained(base, config, recipe.train.seed).to(device).eval()
     pipeline = TextToMesh(generator, TextEncoder.from_folder(base, device))
     made = track(pipeline.generate(prompts, recipe.evaluation.seeds[0]), BEFORE_TRAINING, total=len(prompts))
-    meshes = (GeneratedMesh(one.prompt, one.mesh, seed=one.seed) for one in made)
-    return reference_of_meshes(BEFORE_TRAINING, meshes, recipe.evaluation, device)
+    return reference_of_meshes(BEFORE_TRAINING, map(GeneratedMesh.of, made), recipe.evaluation, device)
 
 
 def _teachers(recipe: Recipe, prompts: Sequence[str], device: "torch.device") -> list["Reference"]:

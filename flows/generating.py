@@ -1,45 +1,221 @@
 """`prd generate`: prompts to mesh files, with a word on where the time went."""
 
-from collections.abc import Iterator, Sequence
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from infra.errors import InputError
+from flows.destination import Destination
+from infra.errors import InputError, MissingError, PartialError
 from infra.progress import console, track
+
+if TYPE_CHECKING:
+    from prd.inference import GeneratedObject, TextToMesh
+
+_OBJ_TEXTURE = 1024
+"""OBJ has a texture unless told otherwise: vertex colours are not part of the format."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to each object."""
+
+    texture: int | None = None
+    """Size; 0 for vertex colours, None for what the format wants."""
+    clean: bool = False
+    """Drop small floating pieces."""
+    faces: int | None = None
+    """Reduce to so many."""
+    turntable: str | None = None
+    """`png`, `gif` or `mp4`, beside the mesh."""
+
+    def texture_for(self, suffix: str) -> int | None:
+        """Its size in a file with this suffix.
+
+        Raises:
+            InputError: the format holds none.
+        """
+        if self.texture is None:
+            return _OBJ_TEXTURE if suffix == ".obj" else None
+        if self.texture and suffix == ".ply":
+            raise InputError("--texture does not go with PLY, which holds vertex colours", "write glb, obj or usd")
+        return self.texture or None
+
+
+@dataclass
+class Record:
+    """A line of the index."""
+
+    file: str | None
+    """None when it failed."""
+    prompt: str
+    seed: int
+    vertices: int = 0
+    faces: int = 0
+    seconds: dict[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+    failure: str | None = None
+    turntable: str | None = None
+
+
+def read_prompts(given: Sequence[str], file: str | None) -> list[str]:
+    """Prompts of the command line, then those of a file: without control characters, spacing tidied.
+
+    Raises:
+        InputError: one is empty, or the file cannot be read or holds none.
+    """
+    import polars as pl
+
+    from prompts.clean import tidy_texts
+    from prompts.sources import load_prompts
+
+    # Bytes that are not UTF-8 arrive as lone surrogates, which no file can hold.
+    decodable = [prompt.encode(errors="replace").decode() for prompt in given]
+    prompts = tidy_texts(pl.Series(decodable, dtype=pl.String)).to_list()
+    if "" in prompts:
+        where = "" if len(prompts) == 1 else f" {prompts.index('') + 1}"
+        raise InputError(f"prompt{where} is empty", "say what to make")
+    return prompts + (load_prompts(file) if file is not None else [])
 
 
 def generate_files(
-    checkpoint: Path, prompts: Sequence[str], out: Path, *, seed: int, resolution: int | None, texture: int | None
+    checkpoint: Path,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    destination: Destination,
+    finish: Finish,
+    *,
+    resolution: int | None = None,
+    batch_size: int = 4,
+    device: str | None = None,
 ) -> Iterator[Path]:
-    """Write a mesh for each prompt and yield its path.
+    """Write a mesh for each prompt and seed, and yield its path. One that fails does not end the rest.
 
     Args:
         checkpoint: folder.
         prompts: what to make; never part of a file name.
-        out: a file whose suffix names the format; for several prompts a folder, filled with `0000.glb`, ….
-        seed: names the noise.
+        seeds: name the noise; each prompt is made with each.
+        destination: where to write.
+        finish: what to do to each object.
         resolution: grid points along an edge; default from the checkpoint.
-        texture: size of a square texture; None writes vertex colours.
+        batch_size: objects denoised together.
+        device: default a GPU if there is one.
 
     Raises:
-        InputError: `out` has another suffix.
+        InputError: a format or a device is not known, or cannot do what is asked.
+        MissingError: weights are not here, or files cannot be written.
+        PartialError: at the end, when there are objects that could not be made.
     """
-    from prd.export import SUFFIXES, write_mesh
+    from prd.turntable import KINDS
 
-    if out.suffix not in SUFFIXES and (out.suffix or len(prompts) == 1):
-        raise InputError(f"--out {out} is of no known format", f"end it with one of {', '.join(SUFFIXES)}")
-    if out.suffix and len(prompts) > 1:
-        raise InputError(f"--out {out} is one file for {len(prompts)} prompts", "give a folder")
+    finish.texture_for(destination.suffix)
+    if finish.turntable not in (None, *KINDS):
+        raise InputError(f"--turntable {finish.turntable} is not known", f"choose from {', '.join(KINDS)}")
+    destination.prepare()
 
     from prd.inference import TextToMesh
 
-    pipeline = TextToMesh.from_checkpoint(checkpoint)
-    total: dict[str, float] = {}
-    made = pipeline.generate(prompts, seed=seed, surface_resolution=resolution)
-    for index, one in enumerate(track(made, "generating", total=len(prompts))):
-        path = out if out.suffix else out / f"{index:04d}.glb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_mesh(one.mesh, path, texture_size=texture, colour_at=one.colour_at)
-        for name, seconds in one.seconds.items():
-            total[name] = total.get(name, 0.0) + seconds
-        yield path
-    console.print(", ".join(f"{name} {seconds:.2f} s" for name, seconds in total.items()))
+    pipeline = TextToMesh.from_checkpoint(checkpoint, device)
+    asked = [(destination.path(number, seed), prompt, seed) for number, prompt in enumerate(prompts) for seed in seeds]
+    made = pipeline.generate([ask[1] for ask in asked], [ask[2] for ask in asked], resolution, batch_size)
+    records, bent = [], 0
+    with ExitStack() as stack:
+        index = destination.index and stack.enter_context(destination.index.open("w", encoding="utf-8"))
+        for (path, _, _), one in zip(asked, track(made, "generating", total=len(asked)), strict=True):
+            record = _write(one, path, finish, pipeline)
+            records.append(record)
+            bent += one.bent
+            if index:
+                index.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
+                index.flush()
+            _tell(path.name, record)
+            if record.file:
+                yield path
+    _sum_up(records, bent, destination)
+
+
+def _write(one: "GeneratedObject", path: Path, finish: Finish, pipeline: "TextToMesh") -> Record:
+    from prd.cleanup import without_floaters
+    from prd.decimate import decimated
+    from prd.export import write_mesh
+    from prd.turntable import write_turntable
+
+    record = Record(None, one.prompt, one.seed, seconds=one.seconds)
+    warnings = ["its field has no surface of its own; a stand-in was written"] if one.bent else []
+    if pipeline.text_encoder.is_cut(one.prompt):
+        warnings.append("the prompt is too long; its end was not read")
+    mesh, started = one.mesh, time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal started
+        now = time.perf_counter()
+        one.seconds[stage], started = now - started, now
+
+    turntable = path.with_name(f"{path.stem}-turntable.{finish.turntable}") if finish.turntable else None
+    try:
+        if one.failure:
+            raise InputError(one.failure)
+        if finish.clean:
+            mesh, dropped = without_floaters(mesh)
+            lap("clean")
+            if dropped:
+                warnings.append(f"{dropped} floating pieces were dropped")
+        if finish.faces:
+            mesh = decimated(mesh, finish.faces, one.colour_at)
+            lap("decimate")
+            if len(mesh.faces) > finish.faces:
+                warnings.append(f"its shape needs more than {finish.faces} faces")
+        write_mesh(mesh, path, finish.texture_for(path.suffix.lower()), one.colour_at)
+        lap("export")
+        if turntable:
+            write_turntable(mesh, turntable, pipeline.device)
+            lap("turntable")
+            record.turntable = turntable.name
+        record.file, record.vertices, record.faces = path.name, len(mesh.vertices), len(mesh.faces)
+    except InputError as error:
+        record.failure = error.message
+        for stale in (path, turntable):
+            if stale:
+                stale.unlink(missing_ok=True)
+    except OSError as error:
+        raise MissingError(f"{path} cannot be written: {error.strerror or error}", "check the disk") from None
+    record.warnings = tuple(warnings)
+    return record
+
+
+def _tell(name: str, record: Record) -> None:
+    if record.failure:
+        console.print(f"{name}: failed: {record.failure}", style="red", markup=False, soft_wrap=True)
+        return
+    size = f"{record.vertices} vertices, {record.faces} faces"
+    console.print(f"{name}: {size}, {_times(record.seconds or {})}", markup=False, soft_wrap=True)
+    for warning in record.warnings:
+        console.print(f"{name}: warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _times(seconds: Mapping[str, float]) -> str:
+    stages = ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())
+    return f"{sum(seconds.values()):.3f} s ({stages})"
+
+
+def _sum_up(records: Sequence[Record], bent: int, destination: Destination) -> None:
+    if len(records) > 1:
+        total: dict[str, float] = {}
+        for record in records:
+            for stage, value in (record.seconds or {}).items():
+                total[stage] = total.get(stage, 0.0) + value
+        console.print(f"{len(records)} objects: {_times(total)}", markup=False, soft_wrap=True)
+    if bent:
+        console.print(
+            f"{bent} of {len(records)} objects had no surface of their own; stand-ins were written, which say nothing "
+            "about their prompts",
+            style="yellow",
+            soft_wrap=True,
+        )
+    failed = [record for record in records if record.failure]
+    if failed:
+        where = f"{destination.index} says why for each" if destination.index else ""
+        raise PartialError(f"{len(failed)} of {len(records)} objects could not be made: {failed[0].failure}", where)

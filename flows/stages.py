@@ -134,8 +134,7 @@ def evaluate_stage(recipe: Recipe, checkpoint: Path) -> StageResult:
     def generated():
         pipeline = TextToMesh.from_checkpoint(checkpoint)
         for seed in config.seeds:
-            for made in pipeline.generate(prompts, seed=seed):
-                yield GeneratedMesh(made.prompt, made.mesh, seconds=sum(made.seconds.values()), seed=seed)
+            yield from map(GeneratedMesh.of, pipeline.generate(prompts, seed))
 
     def build(staging: Path) -> dict[str, Any]:
         trained_from = _inputs_of(checkpoint)

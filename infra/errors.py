@@ -59,6 +59,12 @@ class TrainingError(PRDError):
     exit_code = 7
 
 
+class PartialError(PRDError):
+    """Some of what was asked for could not be made; the rest is there."""
+
+    exit_code = 9
+
+
 class RunCancelled(PRDError):  # noqa: N818 - it is news, not an error of anyone's
     """Someone cancelled the run; it can be resumed from its last checkpoint."""
 

@@ -1,5 +1,6 @@
 """One way to show progress: a bar with rate and time left on a terminal, a line now and then in a log."""
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -106,4 +107,6 @@ def _bar() -> "Progress":
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
+        # Else what a command prints for programs would go to standard error while a bar is shown.
+        redirect_stdout=sys.stdout.isatty(),
     )

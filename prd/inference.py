@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from infra.errors import InputError
 from infra.seeds import generator_for
 from infra.weights import resolve_weights
 from prd.fields import TriplaneFields
 from prd.generator import TriplaneGenerator
-from prd.mesh import Mesh
-from prd.render.mesh import field_surface
+from prd.mesh import Mesh, why_unusable
+from prd.render.isosurface import extract_surface, guard_sign
+from prd.render.mesh import query_grid
 from teachers.text import TextEncoder
 
 _POINTS_AT_ONCE = 2**18
@@ -26,10 +28,16 @@ class GeneratedObject:
     prompt: str
     seed: int
     mesh: Mesh
+    """Empty when it failed, else whole: finite, with faces."""
     fields: TriplaneFields
     """Of this prompt alone, for colours between vertices."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Time by stage: `encode`, `denoise`, `decode`, `surface`, `colour`; shared evenly within a batch."""
+    """Time by stage: `encode`, `denoise`, `decode`, `field`, `surface`, `colour`; the first three are shared evenly
+    within a batch."""
+    failure: str = ""
+    """Why there is no mesh."""
+    bent: bool = False
+    """The field had no surface of its own, and was bent until it had one."""
 
     def colour_at(self, points: Tensor) -> Tensor:  # [N, 3] -> [N, 3] in [0, 1]
         """Colours anywhere on the surface, e.g. for a texture."""
@@ -49,14 +57,14 @@ class TextToMesh:
         self.device = generator.heads.distance.first.device
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Path, device: torch.device | str | None = None) -> "TextToMesh":
-        """Load a checkpoint folder, on the GPU where there is one.
+    def from_checkpoint(cls, checkpoint: str | Path, device: torch.device | str | None = None) -> "TextToMesh":
+        """Load a checkpoint folder or Hub id, on the GPU where there is one.
 
         Raises:
             MissingError: the checkpoint or its base model is not here.
-            InputError: the checkpoint is damaged.
+            InputError: the checkpoint is damaged, or there is no such device.
         """
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         generator = TriplaneGenerator.from_pretrained(checkpoint).to(device)
         base = resolve_weights(generator.config.base)
         return cls(generator, TextEncoder.from_folder(base, device))
@@ -65,42 +73,54 @@ class TextToMesh:
     def generate(
         self,
         prompts: Sequence[str],
-        seed: int = 42,
+        seed: int | Sequence[int] = 42,
         surface_resolution: int | None = None,
         batch_size: int = 4,
     ) -> Iterator[GeneratedObject]:
-        """Make a mesh for each prompt, one after the other.
+        """Make a mesh for each prompt, one after the other. One that fails says so and does not end the rest.
 
         Args:
             prompts: what to make.
-            seed: names the noise; the same prompt and seed give the same mesh, whatever else is in the batch.
+            seed: names the noise, of all prompts or of each; the same prompt and seed give the same mesh, whatever
+                else is in the batch.
             surface_resolution: grid points along an edge; default from the checkpoint.
             batch_size: prompts denoised together.
         """
         resolution = surface_resolution or self.generator.config.surface_resolution
-        for start in range(0, len(prompts), batch_size):
-            batch = prompts[start : start + batch_size]
+        seeds = [seed] * len(prompts) if isinstance(seed, int) else seed
+        asked = list(zip(prompts, seeds, strict=True))
+        for start in range(0, len(asked), batch_size):
+            batch = asked[start : start + batch_size]
             clock = _Clock(len(batch))
-            text = self.text_encoder.encode(batch).float()
+            text = self.text_encoder.encode([prompt for prompt, _ in batch]).float()
             clock.lap("encode")
-            noise = torch.cat([self.generator.initial_noise(1, generator_for(seed, "inference")) for _ in batch])
-            latents = self.generator.denoise(noise, text)
+            noise = [self.generator.initial_noise(1, generator_for(seed, "inference")) for _, seed in batch]
+            latents = self.generator.denoise(torch.cat(noise), text)
             clock.lap("denoise")
             fields = self.generator.fields(self.generator.decode(latents))
             clock.lap("decode")
-            for index, prompt in enumerate(batch):
-                yield self._extract(prompt, seed, fields[index], resolution, dict(clock.seconds))
+            for index, (prompt, seed) in enumerate(batch):
+                yield _extract(prompt, seed, fields[index], resolution, dict(clock.seconds))
 
-    def _extract(
-        self, prompt: str, seed: int, fields: TriplaneFields, resolution: int, seconds: dict[str, float]
-    ) -> GeneratedObject:
-        clock = _Clock(1, seconds)
-        surface = field_surface(fields, resolution)
-        vertices = surface.vertices.cpu()
-        clock.lap("surface")
-        mesh = Mesh(vertices, surface.faces.cpu(), _colours(fields, vertices))
-        clock.lap("colour")
-        return GeneratedObject(prompt, seed, mesh, fields, clock.seconds)
+
+@torch.no_grad()
+def _extract(
+    prompt: str, seed: int, fields: TriplaneFields, resolution: int, seconds: dict[str, float]
+) -> GeneratedObject:
+    clock = _Clock(1, seconds)
+    sdf, deformation = query_grid(fields, resolution, _POINTS_AT_ONCE)
+    clock.lap("field")
+    empty = Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3))
+    if not (sdf.isfinite().all() and deformation.isfinite().all()):
+        return GeneratedObject(prompt, seed, empty, fields, seconds, "its field has values that are not finite")
+    guarded = guard_sign(sdf)
+    surface = extract_surface(guarded, deformation)
+    vertices = surface.vertices.cpu()
+    clock.lap("surface")
+    mesh = Mesh(vertices, surface.faces.cpu(), _colours(fields, vertices))
+    clock.lap("colour")
+    failure = why_unusable(mesh)
+    return GeneratedObject(prompt, seed, empty if failure else mesh, fields, seconds, failure, bent=guarded is not sdf)
 
 
 @torch.no_grad()
@@ -111,6 +131,14 @@ def _colours(fields: TriplaneFields, points: Tensor) -> Tensor:  # [N, 3] -> [N,
         for part in points.split(_POINTS_AT_ONCE)
     ]
     return torch.cat(parts)
+
+
+def _usable(device: torch.device | str) -> torch.device:
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # unknown, not built in, not there
+        raise InputError(f"the device {device!s} cannot be used: {str(error).splitlines()[0]}") from None
+    return torch.device(device)
 
 
 class _Clock:

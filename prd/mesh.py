@@ -53,6 +53,18 @@ class Mesh:
         return trimesh.Trimesh(self.vertices.numpy(), self.faces.numpy(), vertex_colors=colours, process=False)
 
 
+def why_unusable(mesh: Mesh) -> str:
+    """Why a mesh can be neither looked at nor written; empty when it can."""
+    if mesh.is_empty:
+        return "the mesh is empty"
+    if not (mesh.vertices.isfinite().all() and mesh.colours.isfinite().all()):
+        return "the mesh has values that are not finite"
+    low, high = mesh.bounds
+    if float((high - low).max()) == 0.0:
+        return "the mesh has no extent"
+    return ""
+
+
 def signed_volume(vertices: Tensor, faces: Tensor) -> Tensor:  # [N, 3], [F, 3] → []
     """Volume inside a closed mesh, positive when its faces look outwards; differentiable."""
     a, b, c = vertices[faces].unbind(dim=1)

@@ -151,7 +151,7 @@ def _files(config: SourceConfig) -> list[Path]:
     is_hub_name = config.path.count("/") == 1 and not config.path.startswith((".", "/", "~"))
     if config.kind in (None, "hf") and is_hub_name and _suffix(path) not in _KINDS:
         return []
-    raise InputError(f"there is no file {config.path}", "check `corpus.sources` and `corpus.evaluation_prompts`")
+    raise InputError(f"there is no file {config.path}", "check the path")
 
 
 def _sample(name: str) -> Path:
@@ -168,7 +168,7 @@ def _identify(config: SourceConfig, path: Path | None, name: str) -> Source:
     if kind is None or kind == "hf":
         raise InputError(
             f"{path}: the kind of this file is not known",
-            f"name it with `kind`: {', '.join(sorted({*_KINDS.values()}))}",
+            f"end its name with .txt if each line is a prompt, or give `kind`: {', '.join(sorted({*_KINDS.values()}))}",
         )
     return Source(name, config, kind, path.name, _digest(path), lambda: _read(path, kind, config))
 

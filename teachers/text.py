@@ -52,6 +52,11 @@ class TextEncoder:
         )
         return encoded.input_ids
 
+    def is_cut(self, prompt: str) -> bool:
+        """Whether a prompt has more tokens than are read."""
+        # One more than fits tells; all of them would draw the library's own warning.
+        return len(self._tokenizer(prompt, truncation=True, max_length=self.length + 1).input_ids) > self.length
+
     def encode(self, prompts: Sequence[str]) -> Tensor:  # [B, L, D]
         """Last hidden states, after the tower's final norm, in its own dtype and on its device; without gradient."""
         return torch.stack([self._embedding(prompt) for prompt in prompts])

@@ -56,7 +56,7 @@ def guard_sign(sdf: Tensor) -> Tensor:  # [n, n, n] -> [n, n, n]
     """Bend a field without a sign change until it has one, so that there is a surface to learn from.
 
     The centre point is drawn to -1 and the outer two layers to +1; highest and lowest value carry the gradient.
-    Other fields pass through.
+    Other fields come back themselves.
     """
     if bool((sdf > 0).any()) and bool((sdf < 0).any()):
         return sdf

@@ -50,10 +50,22 @@ def field_surface(
 ) -> Surface:
     """The zero level of one prompt's distance field on a deformed grid of `resolution`³ points. Never empty: a field
     without a sign change is bent until it has one."""
+    sdf, deformation = query_grid(fields, resolution)
+    sdf = guard_sign(scale_gradient(sdf, sdf_gradient))
+    return extract_surface(sdf, scale_gradient(deformation, deformation_gradient))
+
+
+def query_grid(
+    fields: TriplaneFields,  # B = 1
+    resolution: int,
+    points_at_once: int | None = None,
+) -> tuple[Tensor, Tensor]:  # [n, n, n], [n, n, n, 3]
+    """Signed distance and deformation on a grid; `points_at_once` bounds the memory where no gradient is wanted."""
     grid = grid_points(resolution, fields.planes.device)
-    sdf, deformation = fields.sdf_and_deformation(grid.view(1, -1, 3))
-    sdf = guard_sign(scale_gradient(sdf, sdf_gradient).view(resolution, resolution, resolution))
-    return extract_surface(sdf, scale_gradient(deformation, deformation_gradient).view(grid.shape))
+    points = grid.view(1, -1, 3)
+    parts = [fields.sdf_and_deformation(part) for part in points.split(points_at_once or points.shape[1], dim=1)]
+    sdf, deformation = parts[0] if len(parts) == 1 else map(lambda *some: torch.cat(some, dim=1), *parts)
+    return sdf.view(grid.shape[:-1]), deformation.view(grid.shape)
 
 
 @lru_cache(maxsize=4)

@@ -1,10 +1,9 @@
 """Where evaluation looks from, seen on a box with one colour a face."""
 
-import pytest
 import torch
 
 from evaluation.config import ViewsConfig
-from evaluation.views import render_views, why_unusable
+from evaluation.views import render_views
 from prd.mesh import Mesh
 
 SMALL = ViewsConfig(resolution=96)
@@ -64,19 +63,3 @@ def test_the_shape_is_grey_and_shaded(make_box) -> None:
     assert (shape[..., 0] == shape[..., 1]).all() and (shape[..., 1] == shape[..., 2]).all()
     front, top = int(shape[50, 48, 0]), int(shape[:, 48, 0].min())
     assert top < 150 < front < 255, "what faces the camera is brighter"
-
-
-@pytest.mark.parametrize(
-    ("vertices", "faces", "reason"),
-    [
-        (torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), "empty"),
-        (torch.zeros(3, 3), torch.tensor([[0, 1, 2]]), "no extent"),
-        (torch.full((3, 3), torch.nan), torch.tensor([[0, 1, 2]]), "not finite"),
-    ],
-)
-def test_an_unusable_mesh_is_named_as_such(vertices: torch.Tensor, faces: torch.Tensor, reason: str) -> None:
-    assert reason in why_unusable(Mesh(vertices, faces, torch.zeros(len(vertices), 3)))
-
-
-def test_a_usable_mesh_is_usable(make_box) -> None:
-    assert why_unusable(make_box()) == ""

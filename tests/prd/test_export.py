@@ -1,9 +1,13 @@
 """Mesh files: opened by another library, right way round, right colours."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
+from pxr import Ar, Usd, UsdGeom, UsdShade
 
 from infra.errors import InputError
 from prd.export import write_mesh
@@ -73,3 +77,51 @@ def test_what_cannot_be_written_is_named(tmp_path, ellipsoid):
     empty = Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3))
     with pytest.raises(InputError, match="no surface"):
         write_mesh(empty, tmp_path / "shape.glb")
+    holed = Mesh(ellipsoid.vertices.clone(), ellipsoid.faces, ellipsoid.colours)
+    holed.vertices[7] = torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        write_mesh(holed, tmp_path / "shape.usda", 64)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".usda", ".usdc", ".usd", ".usdz"])
+@pytest.mark.parametrize("texture_size", [None, 128])
+def test_usd_opens_elsewhere(tmp_path, ellipsoid, suffix, texture_size):
+    path = tmp_path / f"shape{suffix}"
+    write_mesh(ellipsoid, path, texture_size, colour_at)
+    stage = Usd.Stage.Open(str(path))
+    assert UsdGeom.GetStageUpAxis(stage) == "Z" and UsdGeom.GetStageMetersPerUnit(stage) == 1.0
+    shape = UsdGeom.Mesh(next(prim for prim in stage.Traverse() if prim.IsA(UsdGeom.Mesh)))
+    assert stage.GetDefaultPrim().GetPath() == shape.GetPath().GetParentPath()
+    assert shape.GetSubdivisionSchemeAttr().Get() == "none" and shape.GetOrientationAttr().Get() == "rightHanded"
+
+    vertices = np.array(shape.GetPointsAttr().Get())
+    assert set(shape.GetFaceVertexCountsAttr().Get()) == {3}
+    faces = np.array(shape.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3)
+    assert len(faces) == len(ellipsoid.faces)
+    assert trimesh.Trimesh(vertices, faces, process=False).volume == pytest.approx(ellipsoid.volume, rel=1e-4)
+    assert np.array(shape.GetExtentAttr().Get()) == pytest.approx(ellipsoid.bounds.numpy())
+    normals = np.array(shape.GetNormalsAttr().Get())
+    assert len(normals) == len(vertices) and (normals * vertices).sum(-1).min() > 0, "they point outwards"
+
+    if texture_size is None:
+        assert shape.GetDisplayColorPrimvar().GetInterpolation() == "vertex"
+        assert np.array(shape.GetDisplayColorPrimvar().Get()) == pytest.approx(ellipsoid.colours.numpy())
+        return
+    uv = np.array(UsdGeom.PrimvarsAPI(shape).GetPrimvar("st").Get())
+    material, _ = UsdShade.MaterialBindingAPI(shape).ComputeBoundMaterial()
+    assert material.ComputeSurfaceSource()[0].GetIdAttr().Get() == "UsdPreviewSurface"
+    (texture,) = (prim for prim in stage.Traverse() if UsdShade.Shader(prim).GetIdAttr().Get() == "UsdUVTexture")
+    found = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(UsdShade.Shader(texture).GetInput("file").Get().resolvedPath))
+    picture = np.asarray(Image.open(io.BytesIO(bytes(found.GetBuffer()))))
+    rows, columns = ((1 - uv[:, 1]) * 128).astype(int).clip(0, 127), (uv[:, 0] * 128).astype(int).clip(0, 127)
+    assert np.abs(picture[rows, columns] / 255 - colour_at(torch.tensor(vertices)).numpy()).max() < 0.05
+    assert {file.name for file in tmp_path.iterdir()} == {path.name} | ({"shape.png"} if suffix != ".usdz" else set())
+
+
+def test_a_file_is_replaced_whole(tmp_path, ellipsoid):
+    path = tmp_path / "shape.OBJ"
+    path.write_text("old")
+    write_mesh(ellipsoid, path, 64, colour_at)
+    assert {file.name for file in tmp_path.iterdir()} == {"shape.OBJ", "shape.mtl", "shape.png"}
+    assert "mtllib shape.mtl" in path.read_text() and "shape.png" in (tmp_path / "shape.mtl").read_text()

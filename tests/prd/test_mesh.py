@@ -6,7 +6,7 @@ import pytest
 import torch
 import trimesh
 
-from prd.mesh import Mesh, signed_volume, vertex_normals
+from prd.mesh import Mesh, signed_volume, vertex_normals, why_unusable
 
 
 @pytest.fixture
@@ -69,3 +69,19 @@ def test_normals_without_area_point_up_and_pass_no_broken_gradient():
     assert torch.equal(normals.detach(), torch.tensor([0.0, 0.0, 1.0]).expand(4, 3))
     normals.sum().backward()
     assert vertices.grad is not None and not vertices.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("vertices", "faces", "reason"),
+    [
+        (torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.long), "empty"),
+        (torch.zeros(3, 3), torch.tensor([[0, 1, 2]]), "no extent"),
+        (torch.full((3, 3), torch.nan), torch.tensor([[0, 1, 2]]), "not finite"),
+    ],
+)
+def test_an_unusable_mesh_is_named_as_such(vertices, faces, reason):
+    assert reason in why_unusable(Mesh(vertices, faces, torch.zeros(len(vertices), 3)))
+
+
+def test_a_usable_mesh_is_usable(ball):
+    assert why_unusable(ball) == ""

@@ -1,0 +1,74 @@
+"""Where `prd generate` writes. Names are numbers: prompts are hostile text and never come near a path."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.errors import InputError, MissingError
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A file, or a folder of numbered files with an index."""
+
+    folder: Path
+    suffix: str
+    """Of the meshes, e.g. `.glb`."""
+    file: Path | None = None
+    """The only one; None for numbered ones."""
+    name_seeds: bool = False
+
+    @property
+    def index(self) -> Path | None:
+        """One JSON line an object, for folders."""
+        return None if self.file else self.folder / "index.jsonl"
+
+    def path(self, number: int, seed: int) -> Path:
+        """The file of prompt `number`: `0000.glb`, or `0000-seed-42.glb` where there are several seeds."""
+        return self.file or self.folder / f"{number:04d}{f'-seed-{seed}' if self.name_seeds else ''}{self.suffix}"
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            MissingError: it cannot be.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MissingError(f"{self.folder} cannot be made: {error.strerror}", "check --out") from None
+
+
+def destination_for(out: Path | None, kind: str | None, *, prompts: int, seeds: int) -> Destination:
+    """What `--out` and `--format` mean.
+
+    Args:
+        out: a file when it ends with the suffix of a format, else a folder; default `mesh.glb`, for several objects
+            the folder `meshes`.
+        kind: a suffix without its dot; default that of a file, else `glb`.
+        prompts: how many there are.
+        seeds: of each prompt.
+
+    Raises:
+        InputError: a format that is not known, or one file for several objects.
+    """
+    from prd.export import SUFFIXES
+
+    known = ", ".join(SUFFIXES)
+    suffix = f".{(kind or 'glb').lower().removeprefix('.')}"
+    if suffix not in SUFFIXES:
+        raise InputError(f"--format {kind} is not known", f"choose from {known.replace('.', '')}")
+    several = prompts * seeds > 1
+    if out is None:
+        out = Path("meshes") if several else Path(f"mesh{suffix}")
+    if out.is_dir() or not out.suffix:
+        return Destination(out, suffix, name_seeds=seeds > 1)
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"--out {out} is of no known format",
+            f"end it with one of {known}; for a folder of this name, make it first",
+        )
+    if several:
+        raise InputError(f"--out {out} is one file for {prompts * seeds} objects", "give a folder, and --format")
+    if kind and suffix != out.suffix.lower():
+        raise InputError(f"--out {out} and --format {kind} say two things", "leave --format out")
+    return Destination(out.parent, out.suffix.lower(), file=out)
