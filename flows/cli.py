@@ -102,28 +102,28 @@ def generate(
         str | None, typer.Option(metavar="FILE", help="More prompts: a text file with one a line, CSV, JSONL, ….")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A file, or a folder.  [default: mesh.glb; meshes/ for several objects]")
+        Path | None, typer.Option(help="A file, or a folder. Default: mesh.glb; meshes/ for several objects.")
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="glb, obj, ply, usd, usda, usdc or usdz.  [default: as --out, else glb]")
+        str | None, typer.Option(help="glb, obj, ply, usd, usda, usdc or usdz. Default: as --out, else glb.")
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Names the noise; several: as many tries of a prompt.  [default: 42]")
+        list[int] | None, typer.Option(help="Names the noise; several: as many tries of a prompt. Default: 42.")
     ] = None,
     resolution: Annotated[
-        int | None, typer.Option(min=8, max=512, help="Grid points along an edge.  [default: the checkpoint's]")
+        int | None, typer.Option(min=8, max=512, help="Grid points along an edge. Default: the checkpoint's.")
     ] = None,
     texture: Annotated[
         int | None,
         typer.Option(
-            min=0, max=8192, help="Size of an unwrapped texture; 0: vertex colours.  [default: 0; 1024 for obj]"
+            min=0, max=8192, help="Size of an unwrapped texture; 0: vertex colours. Default: 0; 1024 for obj."
         ),
     ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Drop small floating pieces.")] = False,
     faces: Annotated[int | None, typer.Option(min=4, help="Reduce to so many faces.")] = None,
     turntable: Annotated[str | None, typer.Option(help="png, gif or mp4: the mesh seen all around, beside it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts denoised together.")] = 4,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …  [default: a GPU if there is one]")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … Default: a GPU if there is one.")] = None,
 ) -> None:
     """Turn prompts into meshes. Prints the files; says where the time went."""
     from flows.destination import destination_for

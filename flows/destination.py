@@ -27,15 +27,17 @@ class Destination:
         return self.file or self.folder / f"{number:04d}{f'-seed-{seed}' if self.name_seeds else ''}{self.suffix}"
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder and begin the index.
 
         Raises:
             MissingError: it cannot be.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if self.index:
+                self.index.write_text("")
         except OSError as error:
-            raise MissingError(f"{self.folder} cannot be made: {error.strerror}", "check --out") from None
+            raise MissingError(f"{error.filename or self.folder}: {error.strerror}", "check --out") from None
 
 
 def destination_for(out: Path | None, kind: str | None, *, prompts: int, seeds: int) -> Destination:

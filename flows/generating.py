@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,18 +121,16 @@ def generate_files(
     asked = [(destination.path(number, seed), prompt, seed) for number, prompt in enumerate(prompts) for seed in seeds]
     made = pipeline.generate([ask[1] for ask in asked], [ask[2] for ask in asked], resolution, batch_size)
     records, bent = [], 0
-    with ExitStack() as stack:
-        index = destination.index and stack.enter_context(destination.index.open("w", encoding="utf-8"))
-        for (path, _, _), one in zip(asked, track(made, "generating", total=len(asked)), strict=True):
-            record = _write(one, path, finish, pipeline)
-            records.append(record)
-            bent += one.bent
-            if index:
+    for (path, _, _), one in zip(asked, track(made, "generating", total=len(asked)), strict=True):
+        record = _write(one, path, finish, pipeline)
+        records.append(record)
+        bent += one.bent
+        if destination.index:
+            with destination.index.open("a", encoding="utf-8") as index:
                 index.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-                index.flush()
-            _tell(path.name, record)
-            if record.file:
-                yield path
+        _tell(path.name, record)
+        if record.file:
+            yield path
     _sum_up(records, bent, destination)
 
 

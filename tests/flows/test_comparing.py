@@ -7,10 +7,6 @@ import pytest
 from flows.comparing import make_references, reference_inputs
 from flows.recipe import Recipe, read_recipe
 from infra.errors import MissingError
-from infra.weights import resolve_weights
-from prd.checkpoint import TrainerState, publish_checkpoint
-from prd.generator import TriplaneGenerator
-from prompts.sampler import SamplerState
 
 PROMPTS = ["a red cube", "a blue sphere"]
 OFF = ["evaluation.compare_untrained=false", "evaluation.compare_teachers=false"]
@@ -22,12 +18,8 @@ def recipe_with(*overrides: str) -> Recipe:
 
 
 @pytest.fixture
-def checkpoint(home: Path) -> Path:
-    """Of a training that has not begun."""
-    recipe = recipe_with()
-    student = TriplaneGenerator.untrained(resolve_weights(recipe.generator.base), recipe.generator, 5)
-    trained = {name: parameter.detach() for name, parameter in student.trainable()}
-    return publish_checkpoint(home / "checkpoints", TrainerState(0, SamplerState(), 1), trained, student.config, {}, 1)
+def checkpoint(publish_untrained) -> Path:
+    return publish_untrained(recipe_with().generator, 5)
 
 
 def test_before_training_is_where_training_starts(checkpoint: Path) -> None:
