@@ -55,9 +55,8 @@ def _measure(maker: TextToMesh, batch: int, resolution: int, peak: Peak, options
     stages, runs, made = Stages(maker.device), [], []
     memory = report.Memory(maker.device)
     for turn in range(options.warm_up + options.repeats):
-        prompts = [
-            f"a wooden chair, {resolution} {turn} {index}" for index in range(batch)
-        ]  # new ones: none remembered
+        # New ones each time: none is remembered.
+        prompts = [f"a wooden chair, {resolution} {turn} {index}" for index in range(batch)]
         with ExitStack() as watches:
             if turn == 0:
                 watches.enter_context(_watched(maker, stages))
@@ -108,7 +107,8 @@ def _watched(maker: TextToMesh, stages: Stages) -> Iterator[None]:
 
 def _seconds(made: list[GeneratedObject]) -> dict[str, float]:
     """Of an object, on average."""
-    return {name: sum(one.seconds[name] for one in made) / len(made) for name in made[0].seconds}
+    names = dict.fromkeys(name for one in made for name in one.seconds)  # a failed object has fewer
+    return {name: sum(one.seconds.get(name, 0.0) for one in made) / len(made) for name in names}
 
 
 def _share(work: Work, batch: int) -> Work:
