@@ -74,7 +74,7 @@ def test_the_shipped_models_are_whole_and_small(miniature, home, monkeypatch):
 
 def test_ordinary_pipeline_reads_it(miniature):
     pipeline = StableDiffusionPipeline.from_pretrained(
-        miniature / "stable-diffusion", safety_checker=None, local_files_only=True, torch_dtype=torch.float32
+        miniature / "stable-diffusion", safety_checker=None, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)
 
