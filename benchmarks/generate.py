@@ -67,17 +67,18 @@ def _measure(maker: TextToMesh, batch: int, resolution: int, peak: Peak, options
         seconds = _seconds(made)
         seconds[REST] = elapsed / batch - sum(seconds.values())
         started = time.perf_counter()
-        for index, one in enumerate(made):
+        for index, one in enumerate(one for one in made if not one.failure):
             write_mesh(one.mesh, folder / f"{index}.glb")
         seconds["export"] = (time.perf_counter() - started) / batch
         if turn >= options.warm_up:
             runs.append(seconds)
     work = {name: _share(stage, batch) for name, stage in stages.work.items()}
     faces = sum(len(one.mesh.faces) for one in made) // batch
+    failed = f" {sum(bool(one.failure) for one in made)} of {batch} failed." if any(one.failure for one in made) else ""
     sections = [
         f"## {batch} at once, {resolution}³",
         report.stage_table(runs, work, peak, "stage"),
-        f"{faces} faces an object. {memory}",
+        f"{faces} faces an object.{failed} {memory}",
     ]
     if options.profile:
         new = [f"a wooden table {index}" for index in range(batch)]

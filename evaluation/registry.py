@@ -17,12 +17,13 @@ from infra.config import digest
 from infra.errors import BusyError, InputError, MissingError
 from infra.settings import settings
 from infra.tracking import experiment_id, open_store, store_errors
+from prd.published import ADAPTER, GENERATOR
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
-PUBLISHED = ("adapter.safetensors", "generator.json")
+PUBLISHED = (ADAPTER, GENERATOR)
 """What of a checkpoint is needed to generate."""
 
 

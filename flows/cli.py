@@ -220,13 +220,13 @@ def miniature_check(
 @weights_app.command("import")
 def weights_import(
     file: Annotated[Path, typer.Argument(help="The authors' triplane_turbo_sd_v1.pth.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Default: a folder named like the file, beside it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Default: FILE's name and -generator.", show_default=False)] = None,
     base: Annotated[str, typer.Option(help="The base model it was trained on.")] = "stable-diffusion-2-1-base",
 ) -> None:
     """Turn the authors' released generator into a checkpoint for `prd generate` and `prd evaluate`."""
     from prd.released import import_released
 
-    folder = out or file.with_suffix("")
+    folder = out or file.with_name(f"{file.stem}-generator")
     import_released(file, base, folder)
     typer.echo(folder)
 

@@ -1,5 +1,7 @@
 """Where `prd generate` writes. Names are numbers: prompts are hostile text and never come near a path."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,25 @@ class Destination:
     def path(self, number: int, seed: int) -> Path:
         """The file of prompt `number`: `0000.glb`, or `0000-seed-42.glb` where there are several seeds."""
         return self.file or self.folder / f"{number:04d}{f'-seed-{seed}' if self.name_seeds else ''}{self.suffix}"
+
+    def refuse_others(self, asked: Mapping[str, list]) -> None:
+        """Keep the objects of another call: their index alone says what they are.
+
+        Args:
+            asked: file name → prompt and seed.
+
+        Raises:
+            InputError: the folder's index names other objects.
+        """
+        if self.index is None or not self.index.is_file():
+            return
+        try:
+            lines = [json.loads(line) for line in self.index.read_text(encoding="utf-8").splitlines()]
+            others = [line["file"] for line in lines if asked.get(line["file"]) != [line["prompt"], line["seed"]]]
+        except (OSError, ValueError, KeyError, TypeError):
+            others = [self.index.name]
+        if others := [name for name in others if name is not None]:
+            raise InputError(f"{self.folder} holds other objects, e.g. {others[0]}", "give a new folder as --out")
 
     def prepare(self) -> None:
         """Make the folder and begin the index.

@@ -113,12 +113,13 @@ def generate_files(
     finish.texture_for(destination.suffix)
     if finish.turntable not in (None, *KINDS):
         raise InputError(f"--turntable {finish.turntable} is not known", f"choose from {', '.join(KINDS)}")
-    destination.prepare()
 
     from prd.inference import TextToMesh
 
-    pipeline = TextToMesh.from_checkpoint(checkpoint, device)
     asked = [(destination.path(number, seed), prompt, seed) for number, prompt in enumerate(prompts) for seed in seeds]
+    destination.refuse_others({path.name: [prompt, seed] for path, prompt, seed in asked})
+    pipeline = TextToMesh.from_checkpoint(checkpoint, device)
+    destination.prepare()
     made = pipeline.generate([ask[1] for ask in asked], [ask[2] for ask in asked], resolution, batch_size)
     records, bent = [], 0
     for (path, _, _), one in zip(asked, track(made, "generating", total=len(asked)), strict=True):
@@ -172,8 +173,8 @@ def _write(one: "GeneratedObject", path: Path, finish: Finish, pipeline: "TextTo
             lap("turntable")
             record.turntable = turntable.name
         record.file, record.vertices, record.faces = path.name, len(mesh.vertices), len(mesh.faces)
-    except InputError as error:
-        record.failure = error.message
+    except (InputError, RuntimeError, MemoryError) as error:  # out of memory, and what mesh libraries raise
+        record.failure = str(error).partition("\n")[0] or type(error).__name__
         for stale in (path, turntable):
             if stale:
                 stale.unlink(missing_ok=True)

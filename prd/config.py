@@ -29,7 +29,8 @@ class GeneratorConfig(Config):
     initial_colour: Literal["random", "picture"] = "random"
     """`random` new layers, as in the paper, or layers that begin as what the base model's decoder would draw."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the frozen base model's weights and arithmetic. What is trained, and all fields, stay fp32."""
+    """Of the frozen base model's weights and of all arithmetic up to the planes. What is trained is kept in fp32, and
+    fields compute in it."""
     sphere_radius: float = Field(default=0.5, gt=0)
     """Radius of the sphere that an all-zero triplane describes."""
     steps: int = Field(default=4, ge=1)

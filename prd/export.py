@@ -1,8 +1,12 @@
 """Meshes to files: GLB, OBJ, PLY and USD, with a texture or with vertex colours."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
 
 from infra.errors import InputError
 from prd.mesh import Mesh, why_unusable
@@ -52,25 +56,55 @@ def write_mesh(
             write_usd(mesh, made, skin)
         else:
             _write_with_trimesh(mesh, made, suffix, skin)
+        if not made.is_file():
+            raise OSError(f"{path} was not written")
         # The mesh last: where it is, all it refers to is.
         for file in sorted(made.parent.iterdir(), key=lambda file: file == made):
             file.replace(path if file == made else path.parent / file.name)
 
 
 def _write_with_trimesh(mesh: Mesh, path: Path, suffix: str, skin: Textured | None) -> None:
-    written = mesh.to_trimesh() if skin is None else _with_texture(mesh, skin, path.stem)
+    if skin is not None:
+        written = _with_texture(mesh, skin, path.stem, suffix)
+    elif suffix == ".glb":
+        written = replace(mesh, colours=_linear(mesh.colours)).to_trimesh()
+    else:
+        written = mesh.to_trimesh()
     if suffix == ".glb":
         written.apply_transform([[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
-    options = {"mtl_name": f"{path.stem}.mtl"} if suffix == ".obj" and skin else {}
+    options: dict[str, Any] = {}
+    if suffix == ".obj" and skin:
+        options = {"mtl_name": f"{path.stem}.mtl"}
+    if suffix == ".glb" and skin is None:
+        options = {"tree_postprocessor": _make_matt}
     written.export(path, file_type=suffix[1:], **options)
 
 
-def _with_texture(mesh: Mesh, skin: Textured, name: str) -> "trimesh.Trimesh":
+def _linear(colours: Tensor) -> Tensor:  # [N, 3] -> [N, 3]
+    """sRGB values as linear light, which glTF wants of vertices (textures stay sRGB)."""
+    colours = colours.clamp(0, 1)
+    return torch.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+
+
+def _make_matt(tree: dict[str, Any]) -> None:
+    """Without a material glTF means bare metal, which most viewers show dark."""
+    tree["materials"] = [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}]
+    for mesh in tree["meshes"]:
+        for primitive in mesh["primitives"]:
+            primitive["material"] = 0
+
+
+def _with_texture(mesh: Mesh, skin: Textured, name: str, suffix: str) -> "trimesh.Trimesh":
     import trimesh
     from trimesh.visual import TextureVisuals
-    from trimesh.visual.material import PBRMaterial
+    from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
-    material = PBRMaterial(name=name, baseColorTexture=skin.picture, metallicFactor=0.0, roughnessFactor=1.0)
+    if suffix == ".obj":  # its colours multiply the texture
+        white, black = [255, 255, 255, 255], [0, 0, 0, 255]
+        material: Any = SimpleMaterial(image=skin.picture, diffuse=white, ambient=white, specular=black)
+        material.name = name
+    else:
+        material = PBRMaterial(name=name, baseColorTexture=skin.picture, metallicFactor=0.0, roughnessFactor=1.0)
     return trimesh.Trimesh(
         mesh.vertices[skin.origin].numpy(),
         skin.faces.numpy(),

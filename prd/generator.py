@@ -60,12 +60,15 @@ class TriplaneGenerator(nn.Module):
         return cls(load_unet(folder, *where), load_vae(folder, *where), config)
 
     @classmethod
-    def from_pretrained(cls, reference: str | Path, revision: str | None = None) -> "TriplaneGenerator":
+    def from_pretrained(
+        cls, reference: str | Path, revision: str | None = None, base: str | None = None
+    ) -> "TriplaneGenerator":
         """A trained generator, on the CPU.
 
         Args:
             reference: a folder as of `save_pretrained`, a checkpoint of a training run, or a Hub id.
             revision: of the Hub's repository.
+            base: where its base model is (a folder or a name of the lock file), if not where its configuration says.
 
         Raises:
             MissingError: it, or its base model, is not there.
@@ -74,7 +77,7 @@ class TriplaneGenerator(nn.Module):
         """
         from prd.published import load_generator, published_folder
 
-        return load_generator(published_folder(reference, revision))
+        return load_generator(published_folder(reference, revision), base)
 
     def save_pretrained(self, folder: str | Path, facts: Mapping[str, str] | None = None) -> None:
         """Write what others need to load this generator beside its base model, with a model card.
@@ -84,7 +87,7 @@ class TriplaneGenerator(nn.Module):
             facts: for the card, name → value.
 
         Raises:
-            MissingError: `config.base` names no model that is here.
+            InputError: `config.base` is empty.
         """
         from prd.published import write_generator
 

@@ -23,7 +23,9 @@ def model_card(config: GeneratorConfig, parameters: int, facts: Mapping[str, str
         facts: about its making, name → value.
     """
     base = locked_weights().get(config.base, {})
+    mirrors = base.get("hub", [])
     front = {
+        **({"base_model": mirrors[0]["repository"]} if mirrors else {}),
         "pipeline_tag": "text-to-3d",
         "license": "other",
         "license_name": base.get("licence", "see the base model's"),

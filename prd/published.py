@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.artifacts import MANIFEST, write_json, write_text
+from infra.artifacts import MANIFEST, sha256, write_json, write_text, write_whole
 from infra.errors import InputError, MissingError, UnavailableError
-from infra.weights import resolve_weights, weights_digest
+from infra.weights import find_weights, resolve_weights, weights_digest
 from prd.config import GeneratorConfig
 from prd.model_card import model_card
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ADAPTER, GENERATOR, CARD = "adapter.safetensors", "generator.json", "README.md"
 _FORMAT = 1
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 
 
 def write_generator(
@@ -41,17 +41,29 @@ def write_generator(
         folder: is made if it is missing; other files in it stay.
         trained: all trained tensors by name.
         config: the architecture; its `base` names the model that others need beside these files.
-        base_digest: of that model's files; by default of the folder that `base` resolves to, where that is known
+        base_digest: of that model's files; by default of the folder that `base` is found in, where that is known
             without reading gigabytes.
         facts: what the card tells about its making, name → value.
+
+    Raises:
+        InputError: the configuration names no base model.
     """
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in trained.items()}, folder / ADAPTER, {"format": "pt"})
+    if not config.base:
+        raise InputError("the generator's configuration names no base model", "set `base`: others need it to load this")
     if base_digest is None:
-        base_digest = _known_digest(resolve_weights(config.base)) or ""
-    description = {"format": _FORMAT, "generator": config.model_dump(mode="json"), "base_digest": base_digest}
+        base = find_weights(config.base)
+        base_digest = (_known_digest(base) if base else None) or ""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.contiguous() for name, tensor in trained.items()}
+    write_whole(folder / ADAPTER, lambda path: save_file(tensors, path, {"format": "pt"}))
+    description = {
+        "format": _FORMAT,
+        "generator": config.model_dump(mode="json"),
+        "base_digest": base_digest,
+        "adapter_sha256": sha256(folder / ADAPTER),
+    }
     write_json(folder / GENERATOR, description)
     count = sum(tensor.numel() for tensor in trained.values())
     write_text(folder / CARD, model_card(config, count, facts or {}))
@@ -83,15 +95,24 @@ def published_folder(reference: str | Path, revision: str | None = None) -> Path
     if Path(reference).exists() or not looks_like_hub_id(reference):
         raise MissingError(f"{reference} is not a generator: it has no {GENERATOR} or no {ADAPTER}")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         files = [ADAPTER, GENERATOR, CARD]
         folder = Path(snapshot_download(str(reference), revision=revision, allow_patterns=files))
-    except RepositoryNotFoundError:
+    except GatedRepoError:
+        raise MissingError(f"the Hub's {reference} is gated", "ask for access on its page and set HF_TOKEN") from None
+    except (RepositoryNotFoundError, HFValidationError):
         raise MissingError(f"there is neither a folder {reference} here nor such a repository on the Hub") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except RevisionNotFoundError:
+        raise MissingError(f"the Hub's {reference} has no revision {revision}") from None
+    except Exception as error:  # the Hub's library raises its own, its transport's and the system's
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UnavailableError(
             f"there is no folder {reference}, and the Hub gave none: {reason}", "check the network and HF_HUB_OFFLINE"
         ) from None
@@ -100,8 +121,12 @@ def published_folder(reference: str | Path, revision: str | None = None) -> Path
     return folder
 
 
-def load_generator(folder: Path) -> "TriplaneGenerator":
+def load_generator(folder: Path, base: str | None = None) -> "TriplaneGenerator":
     """The generator of a folder, on the CPU.
+
+    Args:
+        folder: as of `write_generator`.
+        base: where its base model is, if not where its configuration says.
 
     Raises:
         MissingError: a file, or the base model, is not here.
@@ -110,11 +135,13 @@ def load_generator(folder: Path) -> "TriplaneGenerator":
     from prd.generator import TriplaneGenerator
 
     config = generator_config(folder)
-    base = resolve_weights(config.base)
-    trained_on, found = _read(folder)["base_digest"], _known_digest(base)
+    if base is not None:
+        config = config.model_copy(update={"base": base})
+    weights = resolve_weights(config.base)
+    trained_on, found = _read(folder)["base_digest"], _known_digest(weights)
     if trained_on and found and found != trained_on:
-        raise InputError(f"{folder} was trained on other weights than those in {base}")
-    generator = TriplaneGenerator.from_base(base, config)
+        raise InputError(f"{folder} was trained on other weights than those in {weights}")
+    generator = TriplaneGenerator.from_base(weights, config)
     load_trained(generator, folder)
     return generator.eval()
 
@@ -152,13 +179,15 @@ def load_trained(generator: "TriplaneGenerator", folder: Path) -> None:
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name} has values that are not finite")
         target.data.copy_(tensor)
+    if sha256(path) != _read(folder)["adapter_sha256"]:
+        raise InputError(f"{path} is not the one that {GENERATOR} beside it was written for")
 
 
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / GENERATOR
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["format"], content["generator"], content["base_digest"]
+        found = content["format"], content["generator"], content["base_digest"], content["adapter_sha256"]
     except FileNotFoundError:
         raise MissingError(f"{folder} is not a generator: it has no {GENERATOR}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ from infra.weights import resolve_weights
 from prd.adapters import LoRAConv2d, LoRALinear, PlaneLoRALinear
 from prd.config import GeneratorConfig
 from prd.generator import TriplaneGenerator
+from prd.published import is_published
 from teachers.folder import load_unet, load_vae
 
 _PREFIX = "geometry."
@@ -31,12 +32,20 @@ def import_released(path: Path, base: str, folder: Path) -> TriplaneGenerator:
 
     Raises:
         MissingError: the file or the base model is not here.
-        InputError: it is no such checkpoint, it belongs to another base model, or it was never trained.
+        InputError: it is no such checkpoint, it belongs to another base model, it was never trained, or `folder` holds
+            something else.
     """
+    if folder.exists() and not (folder.is_dir() and (is_published(folder) or not any(folder.iterdir()))):
+        raise InputError(f"{folder} is there and holds something else", "give a new folder")
     state_dict = _read(path)
     weights, cpu = resolve_weights(base), torch.device("cpu")
+    if Path(base).is_dir():
+        base = str(weights)  # found from wherever it is loaded
     unet, vae = load_unet(weights, cpu, torch.float32), load_vae(weights, cpu, torch.float32)
-    generator = load_released(state_dict, unet, vae, base)
+    try:
+        generator = load_released(state_dict, unet, vae, base)
+    except (LookupError, ValueError) as error:
+        raise InputError(f"{path} does not fit {base}: {error}") from None
     for name, parameter in generator.trainable():
         if not parameter.isfinite().all():
             raise InputError(f"{path}: {name} has values that are not finite")

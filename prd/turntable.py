@@ -3,6 +3,7 @@
 Legend: V views, S picture size.
 """
 
+import math
 from pathlib import Path
 
 import torch
@@ -17,7 +18,8 @@ KINDS = ("png", "gif", "mp4")
 
 _SIZE = 256  # even, as films want it
 _SHEET_VIEWS, _FILM_VIEWS, _VIEWS_PER_SECOND = 8, 36, 12
-_ELEVATION_DEG, _DISTANCE, _FOV_DEG, _LONGEST_SIDE = 15.0, 3.0, 50.0, 1.8
+_ELEVATION_DEG, _FOV_DEG = 15.0, 40.0
+_MARGIN = 1.05
 _VIEWS_AT_ONCE = 6
 
 
@@ -42,9 +44,11 @@ def write_turntable(mesh: Mesh, path: Path, device: torch.device | str = "cpu") 
 @torch.inference_mode()
 def turn(mesh: Mesh, views: int, size: int, device: torch.device | str = "cpu") -> Tensor:  # [V, S, S, 3] uint8
     """Draw a mesh, centred and scaled, from `views` evenly spaced sides."""
-    mesh = mesh.normalised(_LONGEST_SIDE)
+    mesh = mesh.normalised(1.0)
+    radius = mesh.vertices.norm(dim=-1).max().item()  # of the ball that it stays within as it turns
+    distance = _MARGIN * radius / math.sin(math.radians(_FOV_DEG / 2))
     vertices, faces, colours = (part.to(device) for part in (mesh.vertices, mesh.faces, mesh.colours))
-    cameras = orbit(torch.arange(views) * (360 / views), _ELEVATION_DEG, _DISTANCE, _FOV_DEG)
+    cameras = orbit(torch.arange(views) * (360 / views), _ELEVATION_DEG, distance, _FOV_DEG)
     white = torch.ones(3, device=device)
     pictures = [
         draw(vertices, faces, colours, white, cameras[start : start + _VIEWS_AT_ONCE], size).cpu()

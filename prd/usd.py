@@ -29,7 +29,8 @@ def write_usd(mesh: Mesh, path: Path, skin: Textured | None = None) -> None:
     if packed:
         from pxr import Sdf, UsdUtils
 
-        UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(stage_path)), str(path))
+        if not UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(stage_path)), str(path)):
+            raise OSError(f"{path} could not be packed")
         stage_path.unlink()
         picture.unlink(missing_ok=True)
 
@@ -66,7 +67,8 @@ def _write_stage(mesh: Mesh, path: Path, skin: Textured | None, picture: str) ->
         )
         coordinates.Set(Vt.Vec2fArray.FromNumpy(floats(skin.uv)))
         _bind_texture(stage, shape, picture)
-    stage.GetRootLayer().Export(str(path))
+    if not stage.GetRootLayer().Export(str(path)):
+        raise OSError(f"{path} could not be written")
 
 
 def _bind_texture(stage: Any, shape: Any, picture: str) -> None:

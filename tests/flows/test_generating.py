@@ -157,6 +157,17 @@ def test_a_place_that_cannot_be_written_is_named(generate, checkpoint):
     assert len(index_of("full")) == 1, "what was made before stays"
 
 
+def test_a_folder_of_other_objects_is_kept(generate, checkpoint):
+    generate(checkpoint, "a red cube", "a blue ball", "--out", "made")
+    index = Path("made/index.jsonl").read_text()
+    with pytest.raises(InputError, match="other objects"):
+        generate(checkpoint, "a green torus", "a blue ball", "--out", "made")
+    with pytest.raises(InputError, match="abacus"):
+        generate(checkpoint, "a red cube", "a blue ball", "--out", "made", "--device", "abacus")
+    assert Path("made/index.jsonl").read_text() == index
+    generate(checkpoint, "a red cube", "a blue ball", "--out", "made")  # the same once more
+
+
 def test_a_surface_that_vanished_is_warned_of_and_counted(generate, publish_untrained, small):
     """The field is negative everywhere: deeper in the sphere than the head could ever say."""
     checkpoint = publish_untrained(small.model_copy(update={"sphere_radius": 50.0}), 5)

@@ -1,6 +1,7 @@
 """Mesh files: opened by another library, right way round, right colours."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -45,11 +46,38 @@ def test_files_open_elsewhere(tmp_path, ellipsoid, suffix, texture_size):
     assert np.ptp(vertices, axis=0) == pytest.approx([1.6, 1.2, 0.8], abs=0.02)
 
     expected = colour_at(torch.tensor(vertices)).numpy()
-    if texture_size is None or suffix == ".ply":
+    if texture_size is None and suffix == ".glb":
+        found = glb_colours(path) ** (1 / 2.2)  # linear light, by about this power
+    elif texture_size is None or suffix == ".ply":
         found = loaded.visual.vertex_colors[:, :3] / 255
     else:
         found = loaded.visual.to_color().vertex_colors[:, :3] / 255
     assert np.abs(found - expected).max() < 0.05
+
+
+def glb_colours(path) -> np.ndarray:  # [N, 3] in [0, 1]
+    """Vertex colours as the file has them; trimesh drops those of a mesh with a material."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[12:16], "little")
+    tree, data = json.loads(content[20 : 20 + length]), content[28 + length :]
+    assert tree["materials"][tree["meshes"][0]["primitives"][0]["material"]]["pbrMetallicRoughness"] == {
+        "metallicFactor": 0.0,
+        "roughnessFactor": 1.0,
+    }
+    accessor = tree["accessors"][tree["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"]]
+    view = tree["bufferViews"][accessor["bufferView"]]
+    assert accessor["componentType"] == 5121 and accessor["type"] == "VEC4"  # unsigned bytes
+    values = np.frombuffer(data, np.uint8, accessor["count"] * 4, view.get("byteOffset", 0))
+    return values.reshape(-1, 4)[:, :3] / 255
+
+
+def test_a_material_file_does_not_dim_its_texture(tmp_path, ellipsoid):
+    write_mesh(ellipsoid, tmp_path / "shape.obj", 64, colour_at)
+    lines = (tmp_path / "shape.mtl").read_text().splitlines()
+    found = {
+        line.split()[0]: [float(value) for value in line.split()[1:]] for line in lines if line[:2] in ("Kd", "Ks")
+    }
+    assert found == {"Kd": [1.0, 1.0, 1.0], "Ks": [0.0, 0.0, 0.0]}
 
 
 def test_the_texture_is_finer_than_the_vertices(tmp_path, ellipsoid):

@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 import torch
+import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -137,3 +138,13 @@ def test_a_film_plays(tmp_path):
 def test_another_kind_of_turntable_is_refused(tmp_path):
     with pytest.raises(InputError, match="png, gif, mp4"):
         write_turntable(half_and_half(), tmp_path / "turn.webm")
+
+
+@pytest.mark.parametrize("size", [(1.0, 1.0, 1.0), (0.2, 0.2, 2.0)])
+def test_nothing_is_cut_off_as_it_turns(size):
+    box = trimesh.creation.box(size)
+    vertices, faces = torch.tensor(box.vertices).float(), torch.tensor(box.faces).long()
+    views = turn(Mesh(vertices, faces, torch.zeros_like(vertices)), 8, 64)
+    assert (views < 128).flatten(1).any(1).all()
+    for border in (views[:, 0], views[:, -1], views[:, :, 0], views[:, :, -1]):
+        assert (border == 255).all()

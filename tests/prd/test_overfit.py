@@ -1,4 +1,4 @@
-"""Algorithm 1 end to end against an answer that is known: the sphere becomes the solid that the prompt names."""
+"""One denoising step, both renderers and the optimiser against a known answer: the sphere becomes the solid."""
 
 import pytest
 import torch

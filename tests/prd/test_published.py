@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from infra.weights import resolve_weights
 from prd.config import GeneratorConfig
 from prd.generator import TriplaneGenerator
 from prd.published import ADAPTER, CARD, GENERATOR
-from prd.released import import_released
+from prd.released import import_released, load_released
 
 ROOT = Path(__file__).parents[2]
 BASE = "miniature/stable-diffusion"
@@ -78,6 +79,7 @@ DAMAGE = {
     "no object": lambda folder: (folder / GENERATOR).write_text("[]"),
     "another format": lambda folder: change_description(folder, format=99),
     "unknown field": lambda folder: change_description(folder, generator={"base": BASE, "depth": 3}),
+    "of another save": lambda folder: change_tensors(folder, lambda tensors, name: tensors[name].add_(1)),
     "another base": lambda folder: change_description(folder, base_digest="0" * 64),
 }
 
@@ -221,6 +223,28 @@ def test_a_file_that_does_not_fit_is_refused(released, tmp_path, wrong):
     with pytest.raises(InputError):
         import_released(released, str(tmp_path / "base"), tmp_path / "ours")
     assert not (tmp_path / "ours").exists()
+
+
+def test_what_is_there_is_not_written_over(released, tmp_path):
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "README.md").write_text("mine")
+    with pytest.raises(InputError, match="something else"):
+        import_released(released, str(tmp_path / "base"), tmp_path / "ours")
+    assert (tmp_path / "ours" / "README.md").read_text() == "mine"
+
+
+def test_a_generator_without_a_name_for_its_base_is_not_saved(tiny, tiny_base, tmp_path):
+    generator = load_released(tiny.tensors, *tiny_base())
+    with pytest.raises(InputError, match="base"):
+        generator.save_pretrained(tmp_path / "ours")
+    assert not (tmp_path / "ours").exists()
+
+
+def test_the_base_may_be_elsewhere(generator, tmp_path, miniature):
+    generator.save_pretrained(tmp_path / "mine")
+    shutil.copytree(miniature / "stable-diffusion", tmp_path / "moved")
+    again = TriplaneGenerator.from_pretrained(tmp_path / "mine", base=str(tmp_path / "moved"))
+    assert again.config.base == str(tmp_path / "moved")
 
 
 def test_a_file_for_another_base_is_refused(home, released, tmp_path):
