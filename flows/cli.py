@@ -202,8 +202,8 @@ def miniature_train(
 def miniature_check(
     overrides: Overrides = None,
     recipe: RecipeOption = "miniature",
-    limit: Annotated[int, typer.Option(help="Held-out prompts to sample.")] = 100,
-    optimised: Annotated[int, typer.Option(help="Of these, prompts whose pixels are optimised.")] = 8,
+    limit: Annotated[int, typer.Option(min=1, help="Held-out prompts to sample.")] = 100,
+    optimised: Annotated[int, typer.Option(min=0, help="Of these, prompts whose pixels are optimised.")] = 8,
 ) -> None:
     """Measure the miniature models: their own samples of held-out prompts before the judge and beside the truth."""
     from evaluation.teacher_quality import teacher_quality
