@@ -1,7 +1,6 @@
 """`prd generate`: prompts to mesh files, with a word on where the time went."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -139,38 +138,33 @@ def _write(one: "GeneratedObject", path: Path, finish: Finish, pipeline: "TextTo
     from prd.cleanup import without_floaters
     from prd.decimate import decimated
     from prd.export import write_mesh
+    from prd.inference import StageClock
     from prd.turntable import write_turntable
 
     record = Record(None, one.prompt, one.seed, seconds=one.seconds)
     warnings = ["its field has no surface of its own; a stand-in was written"] if one.bent else []
     if pipeline.text_encoder.is_cut(one.prompt):
         warnings.append("the prompt is too long; its end was not read")
-    mesh, started = one.mesh, time.perf_counter()
-
-    def lap(stage: str) -> None:
-        nonlocal started
-        now = time.perf_counter()
-        one.seconds[stage], started = now - started, now
-
+    mesh, clock = one.mesh, StageClock(pipeline.device, 1, one.seconds)
     turntable = path.with_name(f"{path.stem}-turntable.{finish.turntable}") if finish.turntable else None
     try:
         if one.failure:
             raise InputError(one.failure)
         if finish.clean:
             mesh, dropped = without_floaters(mesh)
-            lap("clean")
+            clock.lap("clean")
             if dropped:
                 warnings.append(f"{dropped} floating pieces were dropped")
         if finish.faces:
             mesh = decimated(mesh, finish.faces, one.colour_at)
-            lap("decimate")
+            clock.lap("decimate")
             if len(mesh.faces) > finish.faces:
                 warnings.append(f"its shape needs more than {finish.faces} faces")
         write_mesh(mesh, path, finish.texture_for(path.suffix.lower()), one.colour_at)
-        lap("export")
+        clock.lap("export")
         if turntable:
             write_turntable(mesh, turntable, pipeline.device)
-            lap("turntable")
+            clock.lap("turntable")
             record.turntable = turntable.name
         record.file, record.vertices, record.faces = path.name, len(mesh.vertices), len(mesh.faces)
     except (InputError, RuntimeError, MemoryError) as error:  # out of memory, and what mesh libraries raise

@@ -6,7 +6,7 @@ Legend: N vertices, F faces, P pieces.
 import torch
 from torch import Tensor
 
-from prd.mesh import Mesh
+from prd.mesh import Mesh, keep_faces
 
 SMALLEST_SHARE = 0.05
 """Of the largest piece's area: what is smaller is dropped."""
@@ -28,12 +28,6 @@ def without_floaters(mesh: Mesh, smallest_share: float = SMALLEST_SHARE) -> tupl
     # Vertices without faces are pieces too, but nobody's: `area` 0 with no face, not counted as dropped.
     dropped = len(piece[~stays[piece]].unique())
     return keep_faces(mesh.vertices, faces, mesh.colours) if dropped else mesh, dropped
-
-
-def keep_faces(vertices: Tensor, faces: Tensor, colours: Tensor) -> Mesh:  # [N, 3], [F, 3], [N, 3]
-    """A mesh of these faces and no other vertices than theirs."""
-    used, corners = faces.unique(return_inverse=True)
-    return Mesh(vertices[used], corners.view_as(faces), colours[used])
 
 
 def _pieces(mesh: Mesh) -> Tensor:  # -> [N] int64, which piece each vertex belongs to

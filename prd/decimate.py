@@ -8,8 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from prd.cleanup import keep_faces
-from prd.mesh import Mesh, signed_volume
+from prd.mesh import Mesh, keep_faces, signed_volume
 from prd.texture import ColourAt
 
 _SAME_PLACE = 1e-6

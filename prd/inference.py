@@ -91,7 +91,7 @@ class TextToMesh:
         asked = list(zip(prompts, seeds, strict=True))
         for start in range(0, len(asked), batch_size):
             batch = asked[start : start + batch_size]
-            clock = _Clock(self.device, len(batch))
+            clock = StageClock(self.device, len(batch))
             text = self.text_encoder.encode([prompt for prompt, _ in batch]).float()
             clock.lap("encode")
             noise = [self.generator.initial_noise(1, generator_for(seed, "inference")) for _, seed in batch]
@@ -107,7 +107,7 @@ class TextToMesh:
 def _extract(
     prompt: str, seed: int, fields: TriplaneFields, resolution: int, seconds: dict[str, float]
 ) -> GeneratedObject:
-    clock = _Clock(fields.planes.device, 1, seconds)
+    clock = StageClock(fields.planes.device, 1, seconds)
     sdf, deformation = query_grid(fields, resolution, _POINTS_AT_ONCE)
     clock.lap("field")
     empty = Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3))
@@ -141,8 +141,8 @@ def _usable(device: torch.device | str) -> torch.device:
     return torch.device(device)
 
 
-class _Clock:
-    """Time between laps, shared among `shares` objects."""
+class StageClock:
+    """Time between laps, by name in `seconds`, shared among `shares` objects. Waits for the device at each."""
 
     def __init__(self, device: torch.device, shares: int, seconds: dict[str, float] | None = None) -> None:
         self._device = device

@@ -65,6 +65,12 @@ def why_unusable(mesh: Mesh) -> str:
     return ""
 
 
+def keep_faces(vertices: Tensor, faces: Tensor, colours: Tensor) -> Mesh:  # [N, 3], [F, 3], [N, 3]
+    """A mesh of these faces and no other vertices than theirs."""
+    used, corners = faces.unique(return_inverse=True)
+    return Mesh(vertices[used], corners.view_as(faces), colours[used])
+
+
 def signed_volume(vertices: Tensor, faces: Tensor) -> Tensor:  # [N, 3], [F, 3] → []
     """Volume inside a closed mesh, positive when its faces look outwards; differentiable."""
     a, b, c = vertices[faces].unbind(dim=1)
