@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from infra.artifacts import MANIFEST, is_finished, publish, seal, write_json
 from infra.errors import MissingError
 from infra.progress import console
-from prd.config import GeneratorConfig
 from prd.published import is_published, looks_like_hub_id, published_folder, write_generator
 from prompts.sampler import SamplerState
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from prd.generator import TriplaneGenerator
 
 TRAINER, ENGINE = "trainer.json", "engine"
 _STAGING = ".staging"
@@ -51,14 +52,23 @@ def publish_checkpoint(
     checkpoints: Path,
     state: TrainerState,
     trained: "dict[str, Tensor]",
-    config: GeneratorConfig,
+    student: "TriplaneGenerator",
     inputs: dict[str, str],
     keep: int,
 ) -> Path:
-    """Complete the staged checkpoint, rename it to its place and drop the oldest beyond `keep`. First process only."""
+    """Complete the staged checkpoint, rename it to its place and drop the oldest beyond `keep`. First process only.
+
+    Args:
+        checkpoints: folder of all.
+        state: where the run stands.
+        trained: all trained tensors by name, gathered from all processes.
+        student: what they belong to.
+        inputs: digests of what the run is made from.
+        keep: how many stay.
+    """
     staging = staging_folder(checkpoints)
     facts = {"optimiser steps": str(state.step), **inputs}
-    write_generator(staging, trained, config, inputs.get(f"weights {config.base}", ""), facts)
+    write_generator(staging, trained, student.config, student.base_sample, facts)
     write_json(staging / TRAINER, asdict(state))
     seal(staging, kind="checkpoint", inputs=inputs, facts={"step": state.step})
     folder = checkpoints / f"step-{state.step:06d}"

@@ -10,18 +10,21 @@ from teachers.config import TeachersConfig
 
 
 class GeneratorConfig(Config):
-    """The text-to-triplane generator: a latent diffusion model with adapters and field heads."""
+    """The text-to-triplane generator: a latent diffusion model with adapters and field heads.
+
+    Sizes are bounded: published generators come from anyone.
+    """
 
     base: str
     """Weights of the latent diffusion model it starts from: a diffusers folder."""
     adaptation: Literal["peta", "lora", "full"] = "peta"
     """`peta`: adapters of each plane's own in self-attention; `lora`: one shared adapter of the same size there;
     `full`: the base itself is trained."""
-    rank: int = Field(default=16, gt=0)
-    latent_size: int = Field(default=32, gt=0)
+    rank: int = Field(default=16, gt=0, le=1024)
+    latent_size: int = Field(default=32, gt=0, le=1024)
     """Height and width of one plane's latent; the base model may have been trained at another."""
-    plane_channels: int = Field(default=32, gt=0)
-    hidden_width: int = Field(default=64, gt=0)
+    plane_channels: int = Field(default=32, gt=0, le=1024)
+    hidden_width: int = Field(default=64, gt=0, le=4096)
     """Width of the two hidden layers of each field head."""
     unscale_latents: bool = False
     """Divide latents by the autoencoder's scaling factor before they are decoded, as the base model was trained. The
@@ -33,9 +36,9 @@ class GeneratorConfig(Config):
     fields compute in it."""
     sphere_radius: float = Field(default=0.5, gt=0)
     """Radius of the sphere that an all-zero triplane describes."""
-    steps: int = Field(default=4, ge=1)
+    steps: int = Field(default=4, ge=1, le=1000)
     """K, the number of denoising steps."""
-    surface_resolution: int = Field(default=160, ge=8)
+    surface_resolution: int = Field(default=160, ge=8, le=1024)
     """Grid points along an edge when a mesh is extracted at inference."""
 
     @model_validator(mode="after")
@@ -104,6 +107,9 @@ class TrainConfig(Config):
     """Of the field heads."""
     max_inflight_steps: int = Field(default=4, ge=1)
     """Denoising steps whose teachers may still be at work: 1 takes least memory, K overlaps most."""
+    recompute: bool = False
+    """Keep nothing of a step for its backward pass, run it again there: a third more work for the student, and the
+    memory of one step however many are in flight."""
     seed: int = 0
     cameras: CameraConfig = CameraConfig()
     views: int = Field(default=4, ge=1)
@@ -157,7 +163,7 @@ class TrainingRecipe(Config):
         tree = self.model_dump(mode="json", include={"generator", "teachers", "train"})
         for teacher in tree["teachers"].values():
             del teacher["placement"]
-        for name in ("checkpoint_every", "keep_checkpoints", "max_inflight_steps"):
+        for name in ("checkpoint_every", "keep_checkpoints", "max_inflight_steps", "recompute"):
             del tree["train"][name]
         return digest(tree)
 

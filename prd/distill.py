@@ -15,8 +15,9 @@ Legend: B prompts, V views, N = B*V, P = 6 planes, K steps.
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ from prd.generator import TriplaneGenerator
 from prd.render.mesh import render_mesh
 from prd.render.volume import render_volume
 from teachers.cameras import Cameras, sample_training_cameras
-from teachers.contract import PendingReply, TeacherRequest, TeacherSpec
+from teachers.contract import PendingReply, TeacherReply, TeacherRequest, TeacherSpec
 from teachers.maps import RenderedViews, teacher_pixels
 from teachers.pool import TeacherPool
 
@@ -44,21 +45,25 @@ class Batch:
     """Names all randomness of this micro-batch."""
 
 
-@dataclass
-class _Asked:
-    """A question on its way to a teacher, and the pixels whose gradient will come back."""
+@dataclass(frozen=True)
+class _Seen:
+    """What came of one denoising step, attached to the student's graph unless it will be made again."""
 
-    label: str
-    pixels: Tensor  # [N, C, R, R], attached to the student's graph
-    reply: PendingReply
+    clean: Tensor  # [B*6, 4, h, w]
+    pixels: dict[tuple[str, str], Tensor]
+    """Renderer and teacher → what that teacher is shown, `[N, C, R, R]`."""
+    cameras: dict[str, Cameras]
+    """Renderer and teacher likewise → from where."""
+    regulariser: Tensor
+    metrics: dict[str, float]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Step:
     """A denoising step whose backward pass is still to come."""
 
-    regulariser: Tensor
-    asked: list[_Asked] = field(default_factory=list)
+    see: Callable[[], _Seen]
+    replies: dict[tuple[str, str], PendingReply]
 
 
 def distill(
@@ -74,7 +79,7 @@ def distill(
         student: the generator in training.
         teachers: whom to ask.
         batch: prompts, their embeddings, seed and progress.
-        config: renderers, cameras, ramps and `max_inflight_steps`.
+        config: renderers, cameras, ramps, `max_inflight_steps` and `recompute`.
         backward: called K times with a loss whose sum over the calls is the loss of the iteration.
 
     Returns:
@@ -87,42 +92,55 @@ def distill(
     in_flight: deque[_Step] = deque()
 
     def settle() -> None:
-        backward(_loss(in_flight.popleft(), metrics) / len(student.timesteps))
+        step = in_flight.popleft()
+        replies = {asked: reply.result() for asked, reply in step.replies.items()}
+        for (renderer, name), reply in replies.items():
+            metrics.add({f"teachers/{name}/{renderer}/{key}": value for key, value in reply.metrics.items()})
+        backward(_loss(step.see(), replies) / len(student.timesteps))
 
     noise = generator_for(batch.seed, "noise")
     clean = student.initial_noise(len(batch.prompts), noise)
     for k, timestep in enumerate(student.timesteps):
         fresh = clean if k == 0 else student.initial_noise(len(batch.prompts), noise)
         noisy = fresh if k == 0 else student.schedule.add_noise(clean, fresh, timestep)
-        predicted = student.predict_noise(noisy, timestep, batch.text)
-        clean = student.schedule.predict_clean(noisy, predicted, timestep)
-        planes = student.decode(clean)
-
-        in_flight.append(_render_and_ask(student, planes, teachers, batch, k, config, metrics))
+        see = partial(_see, student, teachers.specs, noisy, batch, k, config)
+        with torch.set_grad_enabled(not config.recompute):
+            seen = see()
+        metrics.add(seen.metrics)
+        replies = {asked: teachers.submit(asked[1], _request(seen, asked, batch, k)) for asked in seen.pixels}
+        clean = seen.clean.detach()
+        in_flight.append(_Step(see if config.recompute else partial(_as_it_is, seen), replies))
+        del seen  # with `recompute`, a step in flight holds no picture
         if len(in_flight) == config.max_inflight_steps:
             settle()
-        clean = clean.detach()
     while in_flight:
         settle()
     return metrics.means()
 
 
-def _render_and_ask(
+def _as_it_is(seen: _Seen) -> _Seen:
+    return seen
+
+
+def _see(
     student: TriplaneGenerator,
-    planes: Tensor,  # [B, 6, C, H, W]
-    teachers: TeacherPool,
+    specs: Mapping[str, TeacherSpec],
+    noisy: Tensor,  # [B*6, 4, h, w]
     batch: Batch,
     k: int,
     config: TrainConfig,
-    metrics: "_Metrics",
-) -> _Step:
+) -> _Seen:
+    """Denoise, decode and render; the same whenever it is called before the optimiser's next step."""
+    timestep = student.timesteps[k]
+    clean = student.schedule.predict_clean(noisy, student.predict_noise(noisy, timestep, batch.text), timestep)
+    planes = student.decode(clean)
     draws = generator_for(batch.seed, k, "render")
     fields, prompts = student.fields(planes), len(batch.prompts)
     cameras = sample_training_cameras(prompts, config.views, draws, config.cameras).to(planes.device)
     background = _background(prompts, config, draws).to(planes.device)
 
     # A step that nothing sees still takes part in the backward pass, on every process alike.
-    step = _Step(regulariser=planes.sum() * 0.0)
+    regulariser, metrics = planes.sum() * 0.0, {}
     renderings: dict[str, RenderedViews] = {}
     if config.mesh is not None:
         renderings["mesh"] = render_mesh(fields, cameras, background, config.mesh)
@@ -130,30 +148,29 @@ def _render_and_ask(
         volume = render_volume(fields, cameras, background, config.volume, batch.progress, draws)
         renderings["volume"] = volume.views
         sparsity, eikonal = volume.sparsity(), volume.eikonal()
-        step.regulariser = (
-            step.regulariser
+        regulariser = (
+            regulariser
             + config.volume.sparsity.at(batch.progress) * sparsity
             + config.volume.eikonal.at(batch.progress) * eikonal
         )
-        metrics.add({"sparsity": sparsity.item(), "eikonal": eikonal.item()})
+        metrics = {"sparsity": sparsity.item(), "eikonal": eikonal.item()}
 
+    seen = _Seen(clean, {}, {}, regulariser, metrics)
     first_view = torch.randint(config.views, (prompts,), generator=draws)
     for turn, (renderer, views) in enumerate(renderings.items()):
-        for name, spec in teachers.specs.items():
+        for name, spec in specs.items():
             chosen = _views_for(spec, prompts, config.views, first_view + turn * (config.views // 2))
-            pixels = teacher_pixels(views.select(chosen), spec)
-            request = _request(pixels, cameras.select(chosen), batch, derive_seed(batch.seed, k, renderer, name))
-            step.asked.append(_Asked(f"{name}/{renderer}", pixels, teachers.submit(name, request)))
-    return step
+            seen.pixels[renderer, name] = teacher_pixels(views.select(chosen), spec)
+            seen.cameras[renderer, name] = cameras.select(chosen)
+    return seen
 
 
-def _loss(step: _Step, metrics: "_Metrics") -> Tensor:
+def _loss(seen: _Seen, replies: Mapping[tuple[str, str], TeacherReply]) -> Tensor:
     """A scalar whose gradient is that of the teachers' losses plus the regularisers'."""
-    loss = step.regulariser
-    for asked in step.asked:
-        reply = asked.reply.result()
-        loss = loss + (asked.pixels * reply.gradient.to(asked.pixels)).sum()
-        metrics.add({f"teachers/{asked.label}/{name}": value for name, value in reply.metrics.items()})
+    loss = seen.regulariser
+    for asked, reply in replies.items():
+        pixels = seen.pixels[asked]
+        loss = loss + (pixels * reply.gradient.to(pixels)).sum()
     return loss
 
 
@@ -165,14 +182,15 @@ def _views_for(spec: TeacherSpec, prompts: int, views: int, start: Tensor) -> Te
     return (torch.arange(prompts).unsqueeze(1) * views + (start.unsqueeze(1) + offsets) % views).flatten()
 
 
-def _request(pixels: Tensor, cameras: Cameras, batch: Batch, seed: int) -> TeacherRequest:
+def _request(seen: _Seen, asked: tuple[str, str], batch: Batch, k: int) -> TeacherRequest:
+    cameras = seen.cameras[asked]
     return TeacherRequest(
-        pixels=pixels.detach(),
+        pixels=seen.pixels[asked].detach(),
         c2w=cameras.c2w,
         relative_distance=cameras.relative_distance,
         prompts=batch.prompts,
         progress=batch.progress,
-        seed=seed,
+        seed=derive_seed(batch.seed, k, *asked),
     )
 
 

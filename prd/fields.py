@@ -17,11 +17,34 @@ _COLUMN = ((1, 1.0), (0, -1.0), (1, 1.0))
 _ROW = ((0, 1.0), (2, -1.0), (2, -1.0))
 
 
-class FieldHead(nn.Module):
-    """A perceptron with two hidden ReLU layers and no biases, in float32 whatever the autocast state.
+@dataclass(frozen=True)
+class Perceptron:
+    """Two hidden ReLU layers without biases, in float32 whatever the autocast state."""
 
-    It owns its three matrices, so that sharded training gathers them together.
-    """
+    first: Tensor  # [width, inputs]
+    second: Tensor  # [width, width]
+    last: Tensor  # [outputs, width]
+
+    def __call__(self, features: Tensor) -> Tensor:  # [..., inputs] -> [..., outputs]
+        hidden = F.relu(F.linear(features.float(), self.first))
+        return F.linear(F.relu(F.linear(hidden, self.second)), self.last)
+
+    def with_gradient(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The only output `[..., 1]` and its gradient with respect to the features `[..., inputs]`.
+
+        The gradient is written out with ordinary operations, so it can be trained through without second-order
+        automatic differentiation.
+        """
+        first = F.linear(features.float(), self.first)
+        second = F.linear(F.relu(first), self.second)
+        output = F.linear(F.relu(second), self.last)
+        slope = self.last[0] * (second > 0)
+        slope = (slope @ self.second) * (first > 0)
+        return output, slope @ self.first
+
+
+class FieldHead(nn.Module):
+    """The trained matrices of a `Perceptron`. It owns all three, so that sharded training gathers them together."""
 
     def __init__(self, inputs: int, width: int, outputs: int) -> None:
         super().__init__()
@@ -29,38 +52,32 @@ class FieldHead(nn.Module):
         layers = [nn.Linear(a, b, bias=False) for a, b in pairwise(sizes)]
         self.first, self.second, self.last = (layer.weight for layer in layers)
 
-    def forward(self, features: Tensor) -> Tensor:  # [..., inputs] -> [..., outputs]
-        hidden = F.relu(F.linear(features.float(), self.first))
-        return F.linear(F.relu(F.linear(hidden, self.second)), self.last)
+    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Copies, attached to the graph: they outlive the gathering, and queries in parts may use them at any time."""
+        return self.first.clone(), self.second.clone(), self.last.clone()
 
 
-class DistanceHead(FieldHead):
-    """A `FieldHead` of one output that also gives its gradient with respect to the features."""
+@dataclass(frozen=True)
+class Perceptrons:
+    """The three that read plane features."""
 
-    def forward(self, features: Tensor, gradient: bool = False):  # type: ignore[override]
-        """Distances `[..., 1]`, or `(distances, d distance / d features [..., inputs])` when `gradient` is set.
-
-        The gradient is written out with ordinary operations, so it can be trained through without second-order
-        automatic differentiation.
-        """
-        if not gradient:
-            return super().forward(features)
-        first = F.linear(features.float(), self.first)
-        second = F.linear(F.relu(first), self.second)
-        distances = F.linear(F.relu(second), self.last)
-        slope = self.last[0] * (second > 0)
-        slope = (slope @ self.second) * (first > 0)
-        return distances, slope @ self.first
+    distance: Perceptron
+    deformation: Perceptron
+    colour: Perceptron
 
 
 class FieldHeads(nn.Module):
-    """The three heads that read plane features."""
+    """The trained matrices of `Perceptrons`."""
 
     def __init__(self, plane_channels: int, width: int) -> None:
         super().__init__()
-        self.distance = DistanceHead(plane_channels, width, 1)
+        self.distance = FieldHead(plane_channels, width, 1)
         self.deformation = FieldHead(plane_channels, width, 3)
         self.colour = FieldHead(3 * plane_channels, width, 3)
+
+    def read(self) -> Perceptrons:
+        """As they are now."""
+        return Perceptrons(*(Perceptron(*head()) for head in (self.distance, self.deformation, self.colour)))
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class TriplaneFields:
     """The fields of B prompts. All queries are differentiable in the planes and the heads."""
 
     planes: Tensor  # [B, 6, C, H, W]: xy, xz, yz for geometry, then for texture
-    heads: FieldHeads
+    heads: Perceptrons
     sphere_radius: float = 0.5
 
     def __getitem__(self, prompt: int) -> "TriplaneFields":
@@ -86,7 +103,7 @@ class TriplaneFields:
         """
         points = points.detach()
         geometry = self.planes[:, :3]
-        distances, slope = self.heads.distance(self.geometry_features(points), gradient=True)
+        distances, slope = self.heads.distance.with_gradient(self.geometry_features(points))
         along_column, along_row = _plane_derivatives(geometry, points)  # [B, 3, N, C] each
         along_column = (along_column * slope.unsqueeze(1)).sum(-1)  # [B, 3, N]
         along_row = (along_row * slope.unsqueeze(1)).sum(-1)

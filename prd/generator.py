@@ -6,12 +6,14 @@ A batch of planes is prompt-major: row = prompt * 6 + plane.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from infra.seeds import derive_seed
 from prd.adapters import PLANES, adapt_decoder, adapt_unet
+from prd.base_sample import sample_base
 from prd.config import GeneratorConfig
 from prd.fields import FieldHeads, TriplaneFields
 from prd.picture_start import start_from_picture
@@ -38,6 +40,8 @@ class TriplaneGenerator(nn.Module):
         base = [*unet.parameters(), *vae.decoder.parameters(), *vae.post_quant_conv.parameters()]  # type: ignore[union-attr]
         for parameter in base:
             parameter.requires_grad_(config.adaptation == "full")
+        # While all of it is here and nothing else is: training shards it, and layers of our own join it.
+        self.base_sample = sample_base(unet, vae.post_quant_conv, vae.decoder)  # type: ignore[arg-type]
         rgb_output = vae.decoder.conv_out  # type: ignore[union-attr]
         adapt_unet(unet, config.rank, config.adaptation)
         adapt_decoder(vae.decoder, config.rank, config.plane_channels, config.adaptation)  # type: ignore[arg-type]
@@ -61,7 +65,11 @@ class TriplaneGenerator(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, reference: str | Path, revision: str | None = None, base: str | None = None
+        cls,
+        reference: str | Path,
+        revision: str | None = None,
+        base: str | None = None,
+        precision: Literal["fp32", "bf16"] | None = None,
     ) -> "TriplaneGenerator":
         """A trained generator, on the CPU.
 
@@ -69,6 +77,7 @@ class TriplaneGenerator(nn.Module):
             reference: a folder as of `save_pretrained`, a checkpoint of a training run, or a Hub id.
             revision: of the Hub's repository.
             base: where its base model is (a folder or a name of the lock file), if not where its configuration says.
+            precision: of its base model, if not the one that it was trained with.
 
         Raises:
             MissingError: it, or its base model, is not there.
@@ -77,7 +86,7 @@ class TriplaneGenerator(nn.Module):
         """
         from prd.published import load_generator, published_folder
 
-        return load_generator(published_folder(reference, revision), base)
+        return load_generator(published_folder(reference, revision), base, precision)
 
     def save_pretrained(self, folder: str | Path, facts: Mapping[str, str] | None = None) -> None:
         """Write what others need to load this generator beside its base model, with a model card.
@@ -92,7 +101,7 @@ class TriplaneGenerator(nn.Module):
         from prd.published import write_generator
 
         trained = {name: parameter.detach().cpu() for name, parameter in self.trainable()}
-        write_generator(Path(folder), trained, self.config, facts=facts)
+        write_generator(Path(folder), trained, self.config, self.base_sample, facts)
 
     @classmethod
     def untrained(cls, folder: Path, config: GeneratorConfig, seed: int) -> "TriplaneGenerator":
@@ -133,7 +142,7 @@ class TriplaneGenerator(nn.Module):
 
     def fields(self, planes: Tensor) -> TriplaneFields:  # [B, 6, C, H, W]
         """The fields that planes describe."""
-        return TriplaneFields(planes, self.heads, self.config.sphere_radius)
+        return TriplaneFields(planes, self.heads.read(), self.config.sphere_radius)
 
     def initial_noise(self, prompts: int, generator: torch.Generator) -> Tensor:  # -> [B*6, 4, h, w]
         """z_T, drawn on the CPU and moved to the generator's device."""

@@ -16,9 +16,8 @@ from prd.generator import TriplaneGenerator
 from prd.mesh import Mesh, why_unusable
 from prd.render.isosurface import extract_surface, guard_sign
 from prd.render.mesh import query_grid
+from prd.render.parts import points_at_once
 from teachers.text import TextEncoder
-
-_POINTS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _extract(
     prompt: str, seed: int, fields: TriplaneFields, resolution: int, seconds: dict[str, float]
 ) -> GeneratedObject:
     clock = StageClock(fields.planes.device, 1, seconds)
-    sdf, deformation = query_grid(fields, resolution, _POINTS_AT_ONCE)
+    sdf, deformation = query_grid(fields, resolution)
     clock.lap("field")
     empty = Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3))
     if not (sdf.isfinite().all() and deformation.isfinite().all()):
@@ -128,7 +127,7 @@ def _colours(fields: TriplaneFields, points: Tensor) -> Tensor:  # [N, 3] -> [N,
     device = fields.planes.device
     parts = [
         fields.colour(part.to(device).unsqueeze(0)).squeeze(0).clamp(0, 1).cpu()
-        for part in points.split(_POINTS_AT_ONCE)
+        for part in points.split(points_at_once(device))
     ]
     return torch.cat(parts)
 

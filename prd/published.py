@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from infra.artifacts import MANIFEST, sha256, write_json, write_text, write_whole
+from infra.artifacts import sha256, write_json, write_text, write_whole
+from infra.config import Config
 from infra.errors import InputError, MissingError, UnavailableError
-from infra.weights import find_weights, resolve_weights, weights_digest
+from infra.weights import resolve_weights
 from prd.config import GeneratorConfig
 from prd.model_card import model_card
 
@@ -24,15 +25,25 @@ if TYPE_CHECKING:
     from prd.generator import TriplaneGenerator
 
 ADAPTER, GENERATOR, CARD = "adapter.safetensors", "generator.json", "README.md"
-_FORMAT = 1
+_FORMAT = 2
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+
+
+class _Description(Config):
+    """The content of `generator.json`."""
+
+    format: int = _FORMAT
+    generator: GeneratorConfig
+    base_sample: str
+    """Tells the base model's weights from others (`prd.base_sample`)."""
+    adapter_sha256: str
 
 
 def write_generator(
     folder: Path,
     trained: "Mapping[str, Tensor]",
     config: GeneratorConfig,
-    base_digest: str | None = None,
+    base_sample: "Tensor",
     facts: Mapping[str, str] | None = None,
 ) -> None:
     """Write a generator's published files.
@@ -41,8 +52,7 @@ def write_generator(
         folder: is made if it is missing; other files in it stay.
         trained: all trained tensors by name.
         config: the architecture; its `base` names the model that others need beside these files.
-        base_digest: of that model's files; by default of the folder that `base` is found in, where that is known
-            without reading gigabytes.
+        base_sample: of that model (`TriplaneGenerator.base_sample`).
         facts: what the card tells about its making, name → value.
 
     Raises:
@@ -50,21 +60,17 @@ def write_generator(
     """
     from safetensors.torch import save_file
 
+    from prd.base_sample import encode_sample
+
     if not config.base:
         raise InputError("the generator's configuration names no base model", "set `base`: others need it to load this")
-    if base_digest is None:
-        base = find_weights(config.base)
-        base_digest = (_known_digest(base) if base else None) or ""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.contiguous() for name, tensor in trained.items()}
     write_whole(folder / ADAPTER, lambda path: save_file(tensors, path, {"format": "pt"}))
-    description = {
-        "format": _FORMAT,
-        "generator": config.model_dump(mode="json"),
-        "base_digest": base_digest,
-        "adapter_sha256": sha256(folder / ADAPTER),
-    }
-    write_json(folder / GENERATOR, description)
+    description = _Description(
+        generator=config, base_sample=encode_sample(base_sample), adapter_sha256=sha256(folder / ADAPTER)
+    )
+    write_json(folder / GENERATOR, description.model_dump(mode="json"))
     count = sum(tensor.numel() for tensor in trained.values())
     write_text(folder / CARD, model_card(config, count, facts or {}))
 
@@ -121,37 +127,47 @@ def published_folder(reference: str | Path, revision: str | None = None) -> Path
     return folder
 
 
-def load_generator(folder: Path, base: str | None = None) -> "TriplaneGenerator":
+def load_generator(
+    folder: Path, base: str | None = None, precision: Literal["fp32", "bf16"] | None = None
+) -> "TriplaneGenerator":
     """The generator of a folder, on the CPU.
 
     Args:
         folder: as of `write_generator`.
         base: where its base model is, if not where its configuration says.
+        precision: of the frozen base model, if not the one that it was trained with.
 
     Raises:
         MissingError: a file, or the base model, is not here.
         InputError: a file is damaged or does not fit the architecture, or the base model is another.
     """
+    from prd.base_sample import decode_sample, same_base
     from prd.generator import TriplaneGenerator
 
-    config = generator_config(folder)
-    if base is not None:
-        config = config.model_copy(update={"base": base})
+    description = _read(folder)
+    changes = {"base": base, "precision": precision}
+    try:
+        kept = description.generator.model_dump()
+        config = GeneratorConfig(**kept | {name: value for name, value in changes.items() if value is not None})
+        sample = decode_sample(description.base_sample)
+    except ValueError as error:
+        raise InputError(f"{folder / GENERATOR}: {error}") from None
     weights = resolve_weights(config.base)
-    trained_on, found = _read(folder)["base_digest"], _known_digest(weights)
-    if trained_on and found and found != trained_on:
-        raise InputError(f"{folder} was trained on other weights than those in {weights}")
-    generator = TriplaneGenerator.from_base(weights, config)
-    load_trained(generator, folder)
+    try:
+        generator = TriplaneGenerator.from_base(weights, config)
+    except (LookupError, ValueError) as error:
+        raise InputError(f"{folder} does not fit the base model in {weights}: {error}") from None
+    if not same_base(sample, generator.base_sample):
+        raise InputError(
+            f"{folder} was trained on other weights than those in {weights}", "say where the right ones are as `base`"
+        )
+    _load_tensors(generator, folder, description)
     return generator.eval()
 
 
 def generator_config(folder: Path) -> GeneratorConfig:
     """The architecture that `generator.json` names."""
-    try:
-        return GeneratorConfig(**_read(folder)["generator"])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{folder / GENERATOR} cannot be read: {error}") from None
+    return _read(folder).generator
 
 
 def load_trained(generator: "TriplaneGenerator", folder: Path) -> None:
@@ -160,6 +176,10 @@ def load_trained(generator: "TriplaneGenerator", folder: Path) -> None:
     Raises:
         InputError: the file is damaged, or tensors are missing, left over, misshapen or not finite.
     """
+    _load_tensors(generator, folder, _read(folder))
+
+
+def _load_tensors(generator: "TriplaneGenerator", folder: Path, description: _Description) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -179,24 +199,18 @@ def load_trained(generator: "TriplaneGenerator", folder: Path) -> None:
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name} has values that are not finite")
         target.data.copy_(tensor)
-    if sha256(path) != _read(folder)["adapter_sha256"]:
+    if sha256(path) != description.adapter_sha256:
         raise InputError(f"{path} is not the one that {GENERATOR} beside it was written for")
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path) -> _Description:
     path = folder / GENERATOR
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["format"], content["generator"], content["base_digest"], content["adapter_sha256"]
+        if (found := content["format"]) != _FORMAT:
+            raise InputError(f"{path} has format {found}; this version reads {_FORMAT}")
+        return _Description(**content)
     except FileNotFoundError:
         raise MissingError(f"{folder} is not a generator: it has no {GENERATOR}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read: {type(error).__name__}: {error}") from None
-    if found[0] != _FORMAT:
-        raise InputError(f"{path} has format {found[0]}; this version reads {_FORMAT}")
-    return content
-
-
-def _known_digest(base: Path) -> str | None:
-    """A model folder's digest if its manifest tells: hashing a large model takes long."""
-    return weights_digest(base) if (base / MANIFEST).is_file() else None

@@ -1,6 +1,7 @@
 """The published TriplaneTurbo checkpoints, `triplane_turbo_sd_v1.pth`: their key map and their import."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -97,8 +98,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, zipfile and pickle each have their own for a damaged or hostile file
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{path} cannot be read as plain tensors: {reason}") from None
+        known = isinstance(error, UnpicklingError)
+        reason = str(error).partition("\n")[0] if known else "it is cut short, or torch.save did not write it"
+        raise InputError(f"{path} cannot be read as plain tensors: {reason}", "download it again") from None
     state_dict = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state_dict, dict) or not all(isinstance(value, Tensor) for value in state_dict.values()):
         raise InputError(f"{path} holds no state_dict of tensors")

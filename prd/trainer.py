@@ -155,7 +155,7 @@ class Trainer:
         if self.rank == 0:
             state = TrainerState(self.step, self.sampler.state, self.world_size)
             keep = self.config.keep_checkpoints
-            publish_checkpoint(checkpoints, state, trained, self.student.config, self.job.inputs, keep)
+            publish_checkpoint(checkpoints, state, trained, self.student, self.job.inputs, keep)
             write_picture(sheet, self.job.folder / "samples" / f"step-{self.step:06d}.png")
         dist.barrier()
 

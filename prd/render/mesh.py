@@ -13,6 +13,7 @@ from prd.fields import TriplaneFields
 from prd.mesh import vertex_normals
 from prd.render.gradient import scale_gradient
 from prd.render.isosurface import Surface, extract_surface, guard_sign
+from prd.render.parts import in_parts, points_at_once
 from prd.render.raster import Rasterizer, rasterizer_for
 from teachers.cameras import Cameras
 from teachers.maps import RenderedViews, disparity_map, normal_map
@@ -55,16 +56,11 @@ def field_surface(
     return extract_surface(sdf, scale_gradient(deformation, deformation_gradient))
 
 
-def query_grid(
-    fields: TriplaneFields,  # B = 1
-    resolution: int,
-    points_at_once: int | None = None,
-) -> tuple[Tensor, Tensor]:  # [n, n, n], [n, n, n, 3]
-    """Signed distance and deformation on a grid; `points_at_once` bounds the memory where no gradient is wanted."""
+def query_grid(fields: TriplaneFields, resolution: int) -> tuple[Tensor, Tensor]:  # B = 1
+    """Signed distance `[n, n, n]` and deformation `[n, n, n, 3]` on a grid."""
     grid = grid_points(resolution, fields.planes.device)
     points = grid.view(1, -1, 3)
-    parts = [fields.sdf_and_deformation(part) for part in points.split(points_at_once or points.shape[1], dim=1)]
-    sdf, deformation = parts[0] if len(parts) == 1 else map(lambda *some: torch.cat(some, dim=1), *parts)
+    sdf, deformation = in_parts(fields.sdf_and_deformation, (points,), points_at_once(grid.device))
     return sdf.view(grid.shape[:-1]), deformation.view(grid.shape)
 
 

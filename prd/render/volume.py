@@ -14,6 +14,7 @@ from prd.config import VolumeConfig
 from prd.fields import TriplaneFields
 from prd.render.gradient import scale_gradient
 from prd.render.opacity import neus_opacity
+from prd.render.parts import in_parts, points_at_once
 from prd.render.sampling import even_intervals, place_intervals, surface_cdf
 from teachers.cameras import Cameras
 from teachers.maps import OBJECT_RADIUS, RenderedViews, disparity_map, normal_map
@@ -125,22 +126,50 @@ def _trace(
     config: VolumeConfig,
     progress: float,
     generator: torch.Generator | None,
-) -> tuple[_RayColours, Tensor]:
+) -> tuple[_RayColours, Tensor]:  # the second: [B, R, S, 3]
     prompts, rays = origins.shape[:2]
-    edges = _ray_edges(fields, origins, directions, config, generator)  # [B*R, S + 1]
-    middles = ((edges[:, 1:] + edges[:, :-1]) / 2).view(prompts, rays, -1, 1)
+
+    def jitter() -> Tensor:  # [B, R, 1]
+        if generator is None:
+            return origins.new_full((prompts, rays, 1), 0.5)
+        return torch.rand(prompts, rays, 1, generator=generator).to(origins)
+
+    def place(*part: Tensor) -> tuple[Tensor]:
+        return (_ray_edges(fields, *part, config=config),)
+
+    def shade(*part: Tensor) -> tuple[Tensor, ...]:
+        return _shade(fields, *part, config.inverse_std, config.colour_gradient.at(progress))
+
+    samples = config.coarse_intervals + config.fine_intervals + 1
+    rays_at_once = max(points_at_once(origins.device) // (prompts * samples), 1)
+    with torch.no_grad():
+        (edges,) = in_parts(place, (origins, directions, jitter(), jitter()), rays_at_once)
+    rgb, normal, depth, opacity, gradient = in_parts(shade, (origins, directions, edges), rays_at_once)
+    return _RayColours(rgb, normal, depth, opacity), gradient
+
+
+def _shade(
+    fields: TriplaneFields,
+    origins: Tensor,  # [B, R, 3]
+    directions: Tensor,  # [B, R, 3]
+    edges: Tensor,  # [B, R, S + 1]
+    inverse_std: float,
+    colour_gradient: float,
+) -> tuple[Tensor, ...]:
+    """What rays gather, as in `_RayColours`, and the distance's gradient at their samples `[B, R, S, 3]`."""
+    prompts, rays, samples = *origins.shape[:2], edges.shape[-1] - 1
+    middles = ((edges[..., 1:] + edges[..., :-1]) / 2).unsqueeze(-1)  # [B, R, S, 1]
     points = origins.unsqueeze(2) + directions.unsqueeze(2) * middles  # [B, R, S, 3]
 
     sdf, gradient = fields.sdf_and_gradient(points.flatten(1, 2))
-    colour = scale_gradient(fields.colour(points.flatten(1, 2)), config.colour_gradient.at(progress))
+    colour = scale_gradient(fields.colour(points.flatten(1, 2)), colour_gradient)
     normal = F.normalize(gradient, dim=-1)
-    samples = middles.shape[2]
     alpha = neus_opacity(
         sdf.view(prompts * rays, samples),
         normal.view(prompts * rays, samples, 3),
         directions.reshape(-1, 1, 3),
-        edges.diff(dim=-1),
-        config.inverse_std,
+        edges.diff(dim=-1).flatten(0, 1),
+        inverse_std,
     )
     weights, _ = render_weight_from_alpha(alpha)
 
@@ -148,33 +177,29 @@ def _trace(
         per_ray = None if values is None else values.reshape(prompts * rays, samples, -1)
         return accumulate_along_rays(weights, per_ray).view(prompts, rays, -1)
 
-    return _RayColours(gather(colour), gather(normal), gather(middles), gather(None)), gradient
+    return gather(colour), gather(normal), gather(middles), gather(None), gradient.view(*points.shape)
 
 
-@torch.no_grad()
 def _ray_edges(
     fields: TriplaneFields,
     origins: Tensor,  # [B, R, 3]
-    directions: Tensor,
+    directions: Tensor,  # [B, R, 3]
+    coarse_jitter: Tensor,  # [B, R, 1]
+    fine_jitter: Tensor,  # [B, R, 1]
     config: VolumeConfig,
-    generator: torch.Generator | None,
-) -> Tensor:  # [B*R, coarse + fine + 2]
+) -> Tensor:  # [B, R, coarse + fine + 2]
     """Even intervals, and finer ones where the distances say a surface is."""
     prompts, rays = origins.shape[:2]
-
-    def jitter() -> Tensor:
-        if generator is None:
-            return origins.new_full((prompts * rays, 1), 0.5)
-        return torch.rand(prompts * rays, 1, generator=generator).to(origins)
-
-    coarse = even_intervals(prompts * rays, config.near, config.far, config.coarse_intervals, jitter())
+    coarse = even_intervals(
+        prompts * rays, config.near, config.far, config.coarse_intervals, coarse_jitter.flatten(0, 1)
+    )
     middles = ((coarse[:, 1:] + coarse[:, :-1]) / 2).view(prompts, rays, -1, 1)
     points = origins.unsqueeze(2) + directions.unsqueeze(2) * middles
     sdf = fields.sdf(points.flatten(1, 2)).view(prompts * rays, -1)
     step = 2 * OBJECT_RADIUS / config.fine_intervals
     cdf = surface_cdf(sdf, coarse, step, config.inverse_std)
-    fine = place_intervals(coarse, cdf, config.fine_intervals, jitter())
-    return torch.cat([coarse, fine], dim=-1).sort(dim=-1).values
+    fine = place_intervals(coarse, cdf, config.fine_intervals, fine_jitter.flatten(0, 1))
+    return torch.cat([coarse, fine], dim=-1).sort(dim=-1).values.unflatten(0, (prompts, rays))
 
 
 def _shrink(rays: Tensor, size: int) -> Tensor:  # [N, H, W, 3] -> [N, size, size, 3]

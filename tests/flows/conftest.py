@@ -19,6 +19,6 @@ def publish_untrained(home: Path) -> Callable[[GeneratorConfig, int], Path]:
     def publish(config: GeneratorConfig, seed: int) -> Path:
         student = TriplaneGenerator.untrained(resolve_weights(config.base), config, seed)
         trained = {name: parameter.detach() for name, parameter in student.trainable()}
-        return publish_checkpoint(home / "checkpoints", TrainerState(0, SamplerState(), 1), trained, config, {}, 1)
+        return publish_checkpoint(home / "checkpoints", TrainerState(0, SamplerState(), 1), trained, student, {}, 1)
 
     return publish

@@ -62,8 +62,12 @@ def run(recipe, config: TrainConfig, seed: int = 0) -> tuple[dict[str, Tensor], 
     return gradients, metrics, len(losses)
 
 
-def test_overlap_changes_nothing(recipe):
-    results = [run(recipe, recipe.train.model_copy(update={"max_inflight_steps": steps})) for steps in (1, 3, 4)]
+def test_overlap_and_recomputation_change_nothing(recipe):
+    ways = ((1, False), (3, False), (4, False), (1, True), (4, True))
+    results = [
+        run(recipe, recipe.train.model_copy(update={"max_inflight_steps": steps, "recompute": recompute}))
+        for steps, recompute in ways
+    ]
     (expected, metrics, calls), *others = results
     assert calls == 4
     assert {
@@ -92,7 +96,7 @@ def test_either_renderer_will_do(recipe, missing):
 def coloured_fields(requires_grad: bool = False) -> TriplaneFields:
     torch.manual_seed(1)
     planes = torch.randn(2, 6, 8, 16, 16) * 0.1
-    return TriplaneFields(planes.requires_grad_(requires_grad), FieldHeads(8, 16))
+    return TriplaneFields(planes.requires_grad_(requires_grad), FieldHeads(8, 16).read())
 
 
 def test_both_renderers_see_the_same_object():
@@ -117,6 +121,31 @@ def test_both_renderers_see_the_same_object():
     torch.testing.assert_close(corner, background)
 
 
+def test_looking_in_parts_changes_nothing(monkeypatch):
+    """All of both renderers' field queries, in parts of a few rays or points."""
+    cameras = orbit(torch.tensor([20.0, 200.0, 20.0, 200.0]), 15.0, 2.0, 60.0)
+    mesh = MeshConfig(resolution=16, surface_resolution=12)
+    whole = VolumeConfig(resolution=8, global_resolution=None, coarse_intervals=8, fine_intervals=4)
+    patched = whole.model_copy(update={"global_resolution": 4, "patch_resolution": 4})
+
+    def look() -> tuple[list[Tensor], Tensor]:
+        fields = coloured_fields(requires_grad=True)
+        seen: list[Tensor] = []
+        for config in (whole, patched):
+            volume = render_volume(fields, cameras, torch.ones(4, 3), config, 0.5, torch.Generator().manual_seed(0))
+            seen += [volume.views.rgb, volume.views.normal, volume.views.disparity, volume.eikonal()]
+        seen.append(render_mesh(fields, cameras, torch.ones(4, 3), mesh).normal)
+        sum(one.square().sum() for one in seen).backward()
+        return [one.detach() for one in seen], fields.planes.grad
+
+    expected, expected_gradient = look()
+    for module in ("mesh", "volume"):
+        monkeypatch.setattr(f"prd.render.{module}.points_at_once", lambda _: 100)
+    found, gradient = look()
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-4, atol=1e-4 * float(expected_gradient.abs().max()))
+
+
 def test_mesh_gradients_reach_colour_in_full_and_geometry_in_part():
     cameras = orbit(torch.tensor([0.0, 90.0]), 15.0, 2.0, 60.0)
 
@@ -135,7 +164,7 @@ def test_mesh_gradients_reach_colour_in_full_and_geometry_in_part():
 
 
 def test_a_field_without_surface_still_gives_one():
-    fields = TriplaneFields(torch.zeros(1, 6, 8, 4, 4), FieldHeads(8, 16), sphere_radius=5.0)  # all inside
+    fields = TriplaneFields(torch.zeros(1, 6, 8, 4, 4), FieldHeads(8, 16).read(), sphere_radius=5.0)  # all inside
     surface = field_surface(fields, 16)
     assert len(surface.faces) > 0 and surface.vertices.isfinite().all()
 

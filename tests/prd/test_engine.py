@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from prd.config import GeneratorConfig, TrainConfig
 from prd.generator import TriplaneGenerator
 from prd.optim import Adan
+from prd.render.parts import in_parts
 
 WORLD, K = 2, 4
 UPDATES = {"fp32": 3, "bf16": 1}
@@ -58,9 +59,13 @@ def loss_of(generator: TriplaneGenerator, rank: int, update: int, k: int) -> Ten
     points = torch.rand(1, 64, 3, generator=draws) * 1.6 - 0.8
     noise = generator.predict_noise(latents, generator.timesteps[k], text)
     fields = generator.fields(generator.decode(latents - 0.1 * noise))
-    distance, gradient = fields.sdf_and_gradient(points)
+
+    def query(some: Tensor) -> tuple[Tensor, ...]:
+        return *fields.sdf_and_gradient(some), fields.colour(some), fields.deformation(some)
+
+    distance, gradient, colour, deformation = in_parts(query, (points,), 24)  # heads run again in the backward pass
     shape = distance.square().mean() + (gradient.norm(dim=-1) - 1).square().mean()
-    total = shape + fields.colour(points).square().mean() + fields.deformation(points).square().mean()
+    total = shape + colour.square().mean() + deformation.square().mean()
     return total * 30.0 * (1 + update) / K
 
 

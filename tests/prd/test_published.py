@@ -69,6 +69,11 @@ def change_description(folder: Path, **changes) -> None:
     (folder / GENERATOR).write_text(json.dumps(description | changes))
 
 
+def change_architecture(folder: Path, **changes) -> None:
+    description = json.loads((folder / GENERATOR).read_text())
+    change_description(folder, generator=description["generator"] | changes)
+
+
 DAMAGE = {
     "missing": lambda folder: change_tensors(folder, lambda tensors, name: tensors.pop(name)),
     "extra": lambda folder: change_tensors(folder, lambda tensors, name: tensors.update(other=torch.zeros(1))),
@@ -80,7 +85,9 @@ DAMAGE = {
     "another format": lambda folder: change_description(folder, format=99),
     "unknown field": lambda folder: change_description(folder, generator={"base": BASE, "depth": 3}),
     "of another save": lambda folder: change_tensors(folder, lambda tensors, name: tensors[name].add_(1)),
-    "another base": lambda folder: change_description(folder, base_digest="0" * 64),
+    "of no known size": lambda folder: change_architecture(folder, plane_channels=10**9),
+    "no sample": lambda folder: change_description(folder, base_sample="what?"),
+    "a short sample": lambda folder: change_description(folder, base_sample="AAA="),
 }
 
 
@@ -139,9 +146,7 @@ def test_from_the_hub(generator, tmp_path):
 
 def test_a_base_in_bf16_stays_close_and_trains_in_fp32(generator, tmp_path):
     generator.save_pretrained(tmp_path)
-    description = json.loads((tmp_path / GENERATOR).read_text())["generator"]
-    change_description(tmp_path, generator=description | {"precision": "bf16"})
-    half = TriplaneGenerator.from_pretrained(tmp_path)
+    half = TriplaneGenerator.from_pretrained(tmp_path, precision="bf16")
     assert half.base_dtype == torch.bfloat16
     assert all(parameter.dtype == torch.float32 for _, parameter in half.trainable())
     expected, found = planes_of(generator), planes_of(half)
@@ -245,6 +250,20 @@ def test_the_base_may_be_elsewhere(generator, tmp_path, miniature):
     shutil.copytree(miniature / "stable-diffusion", tmp_path / "moved")
     again = TriplaneGenerator.from_pretrained(tmp_path / "mine", base=str(tmp_path / "moved"))
     assert again.config.base == str(tmp_path / "moved")
+
+
+def test_a_fine_tune_of_the_base_is_another_base(generator, tmp_path, miniature):
+    """Its tensors have the same shapes, and it has no manifest that would tell."""
+    generator.save_pretrained(tmp_path / "mine")
+    tuned = shutil.copytree(miniature / "stable-diffusion", tmp_path / "tuned")
+    (tuned / "manifest.json").unlink(missing_ok=True)
+    file = tuned / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    save_file({name: tensor * 1.05 for name, tensor in tensors.items()}, file)
+    with pytest.raises(InputError, match="other weights"):
+        TriplaneGenerator.from_pretrained(tmp_path / "mine", base=str(tuned))
+    save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, file)  # the same, kept in less
+    TriplaneGenerator.from_pretrained(tmp_path / "mine", base=str(tuned))
 
 
 def test_a_file_for_another_base_is_refused(home, released, tmp_path):

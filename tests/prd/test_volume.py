@@ -87,7 +87,7 @@ def test_compositing_maps_and_gradients(neus):
 
 def sphere(radius: float) -> TriplaneFields:
     """Fields of a grey sphere: planes of zeros leave the bias alone."""
-    return TriplaneFields(torch.zeros(1, 6, 8, 4, 4), FieldHeads(8, 16), radius)
+    return TriplaneFields(torch.zeros(1, 6, 8, 4, 4), FieldHeads(8, 16).read(), radius)
 
 
 CONFIG = VolumeConfig(resolution=33, global_resolution=None, coarse_intervals=64, fine_intervals=32)
@@ -121,7 +121,7 @@ def test_pictures_in_patches_agree_with_whole_ones():
 def test_colour_gradient_factor_does_not_touch_geometry():
     torch.manual_seed(0)
     cameras = orbit(torch.tensor([30.0]), 10.0, 2.0, 60.0)
-    heads = FieldHeads(8, 16)
+    heads = FieldHeads(8, 16).read()
 
     def gradients(factor: float):
         planes = torch.randn(1, 6, 8, 8, 8, generator=torch.Generator().manual_seed(3)).mul(0.1).requires_grad_()
