@@ -94,7 +94,7 @@ def _count_states(report: EvaluationReport) -> dict[str, int]:
 
 
 _COLUMNS = ["CLIP score", "R@1, %", "pooled, %"]
-_TRUE_COLUMNS = ["colours, %", "shapes, %", "IoU", "mark in front only, %"]
+_TRUE_COLUMNS = ["colours, %", "shapes, %", "IoU", "nose in front only, %"]
 
 
 def _comparison(report: EvaluationReport) -> list[Line]:
@@ -134,7 +134,7 @@ def _findings(truth: MeshTruth) -> list[tuple[bool, str]]:
         found.append((not wrong, f"{asked}: {' '.join(wrong)}" if wrong else asked))
     if truth.mark_seen_deg is not None:
         sides = ", ".join(f"{side:g}°" for side in truth.mark_seen_deg)
-        found.append((truth.mark_is_right, f"mark seen from {sides}" if sides else "mark not seen"))
+        found.append((truth.mark_is_right, f"nose seen from {sides}" if sides else "nose not seen"))
     return found
 
 

@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,11 @@ RecipeOption = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Changes to the recipe.", show_default=False),
+]
+
+CheckpointOption = Annotated[
+    str | None,
+    typer.Option(help="A checkpoint's folder, a run's folder, a run's name, or a Hub id. Default: the newest here."),
 ]
 
 app = typer.Typer(
@@ -75,7 +80,7 @@ def train(
 def evaluate(
     overrides: Overrides = None,
     recipe: RecipeOption = "miniature",
-    checkpoint: Annotated[str, typer.Option(help="A checkpoint's folder, a run's folder, or a run's name.")] = ...,  # type: ignore[assignment]
+    checkpoint: CheckpointOption = None,
 ) -> None:
     """Generate the evaluation prompts' meshes with a checkpoint, score them and write the report."""
     from flows.recipe import read_recipe
@@ -95,9 +100,7 @@ def evaluate(
 @app.command()
 def generate(
     prompt: Annotated[list[str] | None, typer.Argument(help="What to make.", show_default=False)] = None,
-    checkpoint: Annotated[
-        str, typer.Option(help="A checkpoint's folder, a run's folder, a run's name, or a Hub id.")
-    ] = ...,  # type: ignore[assignment]
+    checkpoint: CheckpointOption = None,
     prompts: Annotated[
         str | None, typer.Option(metavar="FILE", help="More prompts: a text file with one a line, CSV, JSONL, ….")
     ] = None,
@@ -124,8 +127,11 @@ def generate(
     turntable: Annotated[str | None, typer.Option(help="png, gif or mp4: the mesh seen all around, beside it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts denoised together.")] = 4,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … Default: a GPU if there is one.")] = None,
+    precision: Annotated[
+        Literal["fp32", "bf16"] | None, typer.Option(help="Of the base model. Default: as it was trained with.")
+    ] = None,
 ) -> None:
-    """Turn prompts into meshes. Prints the files; says where the time went."""
+    """Turn prompts into meshes. Prints the files; says where the time went. Called again it makes what is missing."""
     from flows.destination import destination_for
     from flows.generating import Finish, generate_files, read_prompts
     from infra.settings import settings
@@ -139,7 +145,15 @@ def generate(
     destination = destination_for(out, format, prompts=len(asked), seeds=len(seeds))
     finish = Finish(texture, clean, faces, turntable)
     for path in generate_files(
-        found, asked, seeds, destination, finish, resolution=resolution, batch_size=batch_size, device=device
+        found,
+        asked,
+        seeds,
+        destination,
+        finish,
+        resolution=resolution,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
     ):
         typer.echo(path)
 

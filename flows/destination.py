@@ -1,10 +1,13 @@
 """Where `prd generate` writes. Names are numbers: prompts are hostile text and never come near a path."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from infra.artifacts import folder_lock, write_text
 from infra.errors import InputError, MissingError
 
 
@@ -28,37 +31,93 @@ class Destination:
         """The file of prompt `number`: `0000.glb`, or `0000-seed-42.glb` where there are several seeds."""
         return self.file or self.folder / f"{number:04d}{f'-seed-{seed}' if self.name_seeds else ''}{self.suffix}"
 
-    def refuse_others(self, asked: Mapping[str, list]) -> None:
-        """Keep the objects of another call: their index alone says what they are.
-
-        Args:
-            asked: file name → prompt and seed.
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Make the folder, and keep other calls out of a folder of numbered files meanwhile.
 
         Raises:
-            InputError: the folder's index names other objects.
-        """
-        if self.index is None or not self.index.is_file():
-            return
-        try:
-            lines = [json.loads(line) for line in self.index.read_text(encoding="utf-8").splitlines()]
-            others = [line["file"] for line in lines if asked.get(line["file"]) != [line["prompt"], line["seed"]]]
-        except (OSError, ValueError, KeyError, TypeError):
-            others = [self.index.name]
-        if others := [name for name in others if name is not None]:
-            raise InputError(f"{self.folder} holds other objects, e.g. {others[0]}", "give a new folder as --out")
-
-    def prepare(self) -> None:
-        """Make the folder and begin the index.
-
-        Raises:
-            MissingError: it cannot be.
+            BusyError: another call is writing there.
+            MissingError: it cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if self.index:
-                self.index.write_text("")
         except OSError as error:
             raise MissingError(f"{error.filename or self.folder}: {error.strerror}", "check --out") from None
+        with nullcontext() if self.file else folder_lock(self.folder / "index"):
+            yield
+
+    def kept(self, asked: Mapping[str, tuple[str, int]], settings: str) -> dict[str, dict[str, Any]]:
+        """What the folder's index already has, and will keep: file name → its line.
+
+        Args:
+            asked: file name → prompt and seed.
+            settings: digest of how they are to be made; objects made otherwise are made again.
+
+        Raises:
+            InputError: the index names other objects: they stay, as it alone says what they are.
+        """
+        lines = self._lines()
+        others = [name for name, line in lines.items() if asked.get(name) != (line["prompt"], line["seed"])]
+        if others:
+            raise InputError(f"{self.folder} holds other objects, e.g. {others[0]}", "give a new folder as --out")
+        return {
+            name: line
+            for name, line in lines.items()
+            if line.get("settings") == settings and all((self.folder / file).is_file() for file in files_of(line))
+        }
+
+    def write_index(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Write the whole index.
+
+        Raises:
+            MissingError: it cannot be written.
+        """
+        if self.index is None:
+            return
+        try:
+            write_text(self.index, "".join(map(_as_line, lines)))
+        except OSError as error:
+            raise MissingError(f"{self.index}: {error.strerror}", "check --out") from None
+
+    def append_to_index(self, line: Mapping[str, Any]) -> None:
+        """Note what became of one object."""
+        if self.index is not None:
+            with self.index.open("a", encoding="utf-8") as index:
+                index.write(_as_line(line))
+
+    def clear(self, path: Path) -> None:
+        """Remove an object of this folder, with what was written beside it; of a single file nothing but it."""
+        beside = [] if self.file else [*self.folder.glob(f"{path.stem}.*"), *self.folder.glob(f"{path.stem}-turn*.*")]
+        for stale in {path, *beside}:
+            stale.unlink(missing_ok=True)
+
+    def _lines(self) -> dict[str, dict[str, Any]]:
+        """The index by file name, without failures. A last line that was cut short is none."""
+        if self.index is None or not self.index.is_file():
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        try:
+            text = self.index.read_text(encoding="utf-8")
+            for line in text.splitlines(keepends=True):
+                if not line.endswith("\n"):
+                    break
+                entry = json.loads(line)
+                if not {"file", "prompt", "seed"} <= entry.keys():
+                    raise ValueError(line)
+                if entry["file"] is not None:
+                    found[entry["file"]] = entry
+        except (OSError, ValueError, AttributeError):
+            raise InputError(f"{self.index} is no index of this command", "give a new folder as --out") from None
+        return found
+
+
+def files_of(line: Mapping[str, Any]) -> list[str]:
+    """Names of the files that a line of the index tells of."""
+    return [line[key] for key in ("file", "turntable") if line.get(key)]
+
+
+def _as_line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
 def destination_for(out: Path | None, kind: str | None, *, prompts: int, seeds: int) -> Destination:

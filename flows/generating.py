@@ -1,14 +1,16 @@
 """`prd generate`: prompts to mesh files, with a word on where the time went."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flows.destination import Destination
+from infra.artifacts import sha256
+from infra.config import digest
 from infra.errors import InputError, MissingError, PartialError
 from infra.progress import console, track
+from prd.published import GENERATOR
 
 if TYPE_CHECKING:
     from prd.inference import GeneratedObject, TextToMesh
@@ -51,6 +53,8 @@ class Record:
     """None when it failed."""
     prompt: str
     seed: int
+    settings: str
+    """Digest of the checkpoint and of how it was made and finished."""
     vertices: int = 0
     faces: int = 0
     seconds: dict[str, float] | None = None
@@ -89,6 +93,7 @@ def generate_files(
     resolution: int | None = None,
     batch_size: int = 4,
     device: str | None = None,
+    precision: Literal["fp32", "bf16"] | None = None,
 ) -> Iterator[Path]:
     """Write a mesh for each prompt and seed, and yield its path. One that fails does not end the rest.
 
@@ -96,58 +101,80 @@ def generate_files(
         checkpoint: folder.
         prompts: what to make; never part of a file name.
         seeds: name the noise; each prompt is made with each.
-        destination: where to write.
+        destination: where to write. What an earlier call of the same settings left in a folder stays as it is.
         finish: what to do to each object.
         resolution: grid points along an edge; default from the checkpoint.
         batch_size: objects denoised together.
         device: default a GPU if there is one.
+        precision: of the base model; default as it was trained with.
 
     Raises:
         InputError: a format or a device is not known, or cannot do what is asked.
         MissingError: weights are not here, or files cannot be written.
+        BusyError: another call is writing to this folder.
         PartialError: at the end, when there are objects that could not be made.
     """
-    from prd.turntable import KINDS
-
     finish.texture_for(destination.suffix)
-    if finish.turntable not in (None, *KINDS):
-        raise InputError(f"--turntable {finish.turntable} is not known", f"choose from {', '.join(KINDS)}")
+    settings = digest([sha256(checkpoint / GENERATOR), resolution, precision, asdict(finish)])
+    asked = {destination.path(number, seed): (text, seed) for number, text in enumerate(prompts) for seed in seeds}
+    named = {path.name: ask for path, ask in asked.items()}
+    destination.kept(named, settings)  # refuse what can be refused before anything is loaded
 
     from prd.inference import TextToMesh
+    from prd.turntable import KINDS
 
-    asked = [(destination.path(number, seed), prompt, seed) for number, prompt in enumerate(prompts) for seed in seeds]
-    destination.refuse_others({path.name: [prompt, seed] for path, prompt, seed in asked})
-    pipeline = TextToMesh.from_checkpoint(checkpoint, device)
-    destination.prepare()
-    made = pipeline.generate([ask[1] for ask in asked], [ask[2] for ask in asked], resolution, batch_size)
-    records, bent = [], 0
-    for (path, _, _), one in zip(asked, track(made, "generating", total=len(asked)), strict=True):
-        record = _write(one, path, finish, pipeline)
-        records.append(record)
-        bent += one.bent
-        if destination.index:
-            with destination.index.open("a", encoding="utf-8") as index:
-                index.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-        _tell(path.name, record)
-        if record.file:
-            yield path
+    if finish.turntable not in (None, *KINDS):
+        raise InputError(f"--turntable {finish.turntable} is not known", f"choose from {', '.join(KINDS)}")
+    with destination.hold():
+        lines = destination.kept(named, settings)
+        missing = {path: ask for path, ask in asked.items() if path.name not in lines}
+        if lines:
+            console.print(f"{len(lines)} of {len(asked)} objects are there already", soft_wrap=True)
+        yield from (path for path in asked if path.name in lines)
+        if not missing:
+            return
+        console.print(f"loading {checkpoint}", markup=False, soft_wrap=True)
+        pipeline = TextToMesh.from_checkpoint(checkpoint, device, precision)
+        destination.write_index(lines.values())
+        texts, their_seeds = zip(*missing.values(), strict=True)
+        made = pipeline.generate(texts, their_seeds, resolution, batch_size)
+        records, bent = [], 0
+        for path, one in zip(missing, track(made, "generating", total=len(missing)), strict=True):
+            record = _write(one, path, finish, pipeline, destination, settings)
+            records.append(record)
+            bent += one.bent
+            lines[path.name] = asdict(record)
+            destination.append_to_index(lines[path.name])
+            _tell(path.name, record)
+            if record.file:
+                yield path
+        destination.write_index(lines[name] for name in named)  # in the order of the prompts
     _sum_up(records, bent, destination)
 
 
-def _write(one: "GeneratedObject", path: Path, finish: Finish, pipeline: "TextToMesh") -> Record:
+def _write(
+    one: "GeneratedObject",
+    path: Path,
+    finish: Finish,
+    pipeline: "TextToMesh",
+    destination: Destination,
+    settings: str,
+) -> Record:
     from prd.cleanup import without_floaters
     from prd.decimate import decimated
     from prd.export import write_mesh
     from prd.inference import StageClock
     from prd.turntable import write_turntable
 
-    record = Record(None, one.prompt, one.seed, seconds=one.seconds)
+    record = Record(None, one.prompt, one.seed, settings, seconds=one.seconds)
     warnings = ["its field has no surface of its own; a stand-in was written"] if one.bent else []
     if pipeline.text_encoder.is_cut(one.prompt):
         warnings.append("the prompt is too long; its end was not read")
     mesh, clock = one.mesh, StageClock(pipeline.device, 1, one.seconds)
     turntable = path.with_name(f"{path.stem}-turntable.{finish.turntable}") if finish.turntable else None
     try:
+        if destination.index:
+            destination.clear(path)  # what another call left is not of this object
         if one.failure:
             raise InputError(one.failure)
         if finish.clean:
@@ -169,11 +196,10 @@ def _write(one: "GeneratedObject", path: Path, finish: Finish, pipeline: "TextTo
         record.file, record.vertices, record.faces = path.name, len(mesh.vertices), len(mesh.faces)
     except (InputError, RuntimeError, MemoryError) as error:  # out of memory, and what mesh libraries raise
         record.failure = str(error).partition("\n")[0] or type(error).__name__
-        for stale in (path, turntable):
-            if stale:
-                stale.unlink(missing_ok=True)
+        destination.clear(path)
     except OSError as error:
-        raise MissingError(f"{path} cannot be written: {error.strerror or error}", "check the disk") from None
+        culprit = error.filename or path
+        raise MissingError(f"{culprit} cannot be written: {error.strerror or error}", "check the disk") from None
     record.warnings = tuple(warnings)
     return record
 

@@ -194,7 +194,7 @@ def _truth_facts(truth: "TruthSummary | None") -> dict[str, float]:
         "colour accuracy (%)": truth.colour_accuracy,
         "shape accuracy (%)": truth.shape_accuracy,
         "IoU": truth.iou,
-        "mark in front only (%)": truth.mark_in_front_only,
+        "nose in front only (%)": truth.mark_in_front_only,
     }
     return {name: round(value, 2) for name, value in found.items() if value is not None}
 

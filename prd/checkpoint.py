@@ -87,14 +87,24 @@ def latest_checkpoint(run: Path) -> Path | None:
     return None
 
 
-def resolve_checkpoint(reference: str | Path, training: Path) -> Path:
-    """A checkpoint folder from what a user gives: its path, that of a training run, a run's name in `training`, or a
-    Hub id.
+def resolve_checkpoint(reference: str | Path | None, training: Path) -> Path:
+    """A checkpoint folder from what a user gives.
+
+    Args:
+        reference: its path, that of a training run, a run's name in `training`, or a Hub id; None for the newest of
+            all runs.
+        training: folder of all runs.
 
     Raises:
         MissingError: there is nothing to load.
         UnavailableError: the Hub does not answer.
     """
+    runs = [path for path in training.glob("*") if (path / "checkpoints").is_dir()]
+    if reference is None:
+        found = [latest for run in runs if (latest := latest_checkpoint(run))]
+        if not found:
+            raise MissingError("no run has been trained here yet", "`prd run` trains one; or give --checkpoint")
+        return max(found, key=lambda folder: (folder / MANIFEST).stat().st_mtime).absolute()
     for folder in (Path(reference), training / reference):
         if is_published(folder):
             return folder.absolute()
@@ -102,8 +112,11 @@ def resolve_checkpoint(reference: str | Path, training: Path) -> Path:
             return latest.absolute()
     if not Path(reference).exists() and looks_like_hub_id(reference):
         return published_folder(reference)
-    runs = sorted(path.name for path in training.glob("*") if (path / "checkpoints").is_dir())
-    known = f"runs here: {', '.join(runs)}" if runs else "no run has been trained here yet: `prd run` trains one"
+    known = (
+        f"runs here: {', '.join(sorted(run.name for run in runs))}"
+        if runs
+        else "no run has been trained here yet: `prd run` trains one"
+    )
     raise MissingError(f"there is no checkpoint {str(reference)!r}", known)
 
 

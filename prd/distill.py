@@ -45,15 +45,19 @@ class Batch:
     """Names all randomness of this micro-batch."""
 
 
+_Question = tuple[str, str]
+"""Renderer and teacher: of each step one question."""
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What came of one denoising step, attached to the student's graph unless it will be made again."""
 
     clean: Tensor  # [B*6, 4, h, w]
-    pixels: dict[tuple[str, str], Tensor]
-    """Renderer and teacher → what that teacher is shown, `[N, C, R, R]`."""
-    cameras: dict[str, Cameras]
-    """Renderer and teacher likewise → from where."""
+    pixels: dict[_Question, Tensor]
+    """What the teacher is shown, `[N, C, R, R]`."""
+    cameras: dict[_Question, Cameras]
+    """From where it is seen."""
     regulariser: Tensor
     metrics: dict[str, float]
 
@@ -63,7 +67,7 @@ class _Step:
     """A denoising step whose backward pass is still to come."""
 
     see: Callable[[], _Seen]
-    replies: dict[tuple[str, str], PendingReply]
+    replies: dict[_Question, PendingReply]
 
 
 def distill(
@@ -165,7 +169,7 @@ def _see(
     return seen
 
 
-def _loss(seen: _Seen, replies: Mapping[tuple[str, str], TeacherReply]) -> Tensor:
+def _loss(seen: _Seen, replies: Mapping[_Question, TeacherReply]) -> Tensor:
     """A scalar whose gradient is that of the teachers' losses plus the regularisers'."""
     loss = seen.regulariser
     for asked, reply in replies.items():
@@ -182,7 +186,7 @@ def _views_for(spec: TeacherSpec, prompts: int, views: int, start: Tensor) -> Te
     return (torch.arange(prompts).unsqueeze(1) * views + (start.unsqueeze(1) + offsets) % views).flatten()
 
 
-def _request(seen: _Seen, asked: tuple[str, str], batch: Batch, k: int) -> TeacherRequest:
+def _request(seen: _Seen, asked: _Question, batch: Batch, k: int) -> TeacherRequest:
     cameras = seen.cameras[asked]
     return TeacherRequest(
         pixels=seen.pixels[asked].detach(),

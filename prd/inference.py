@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -56,15 +57,25 @@ class TextToMesh:
         self.device = generator.heads.distance.first.device
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: str | Path, device: torch.device | str | None = None) -> "TextToMesh":
-        """Load a checkpoint folder or Hub id, on the GPU where there is one.
+    def from_checkpoint(
+        cls,
+        checkpoint: str | Path,
+        device: torch.device | str | None = None,
+        precision: Literal["fp32", "bf16"] | None = None,
+    ) -> "TextToMesh":
+        """Load a checkpoint folder or Hub id.
+
+        Args:
+            checkpoint: what `TriplaneGenerator.from_pretrained` loads.
+            device: default a GPU if there is one.
+            precision: of the base model; default as it was trained with.
 
         Raises:
             MissingError: the checkpoint or its base model is not here.
             InputError: the checkpoint is damaged, or there is no such device.
         """
         device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        generator = TriplaneGenerator.from_pretrained(checkpoint).to(device)
+        generator = TriplaneGenerator.from_pretrained(checkpoint, precision=precision).to(device)
         base = resolve_weights(generator.config.base)
         return cls(generator, TextEncoder.from_folder(base, device))
 
@@ -84,6 +95,9 @@ class TextToMesh:
                 else is in the batch.
             surface_resolution: grid points along an edge; default from the checkpoint.
             batch_size: prompts denoised together.
+
+        Raises:
+            InputError: a batch does not fit the GPU.
         """
         resolution = surface_resolution or self.generator.config.surface_resolution
         seeds = [seed] * len(prompts) if isinstance(seed, int) else seed
@@ -91,15 +105,26 @@ class TextToMesh:
         for start in range(0, len(asked), batch_size):
             batch = asked[start : start + batch_size]
             clock = StageClock(self.device, len(batch))
-            text = self.text_encoder.encode([prompt for prompt, _ in batch]).float()
-            clock.lap("encode")
-            noise = [self.generator.initial_noise(1, generator_for(seed, "inference")) for _, seed in batch]
-            latents = self.generator.denoise(torch.cat(noise), text)
-            clock.lap("denoise")
-            fields = self.generator.fields(self.generator.decode(latents))
-            clock.lap("decode")
+            try:
+                fields = self._fields(batch, clock)
+            except torch.OutOfMemoryError:
+                raise InputError(
+                    f"{len(batch)} objects at once do not fit {self.device}'s memory",
+                    "lower --batch-size, or take another --device",
+                ) from None
             for index, (prompt, seed) in enumerate(batch):
                 yield _extract(prompt, seed, fields[index], resolution, dict(clock.seconds))
+
+    def _fields(self, asked: Sequence[tuple[str, int]], clock: "StageClock") -> TriplaneFields:
+        """Of several prompts, each with its seed."""
+        text = self.text_encoder.encode([prompt for prompt, _ in asked]).float()
+        clock.lap("encode")
+        noise = [self.generator.initial_noise(1, generator_for(seed, "inference")) for _, seed in asked]
+        latents = self.generator.denoise(torch.cat(noise), text)
+        clock.lap("denoise")
+        fields = self.generator.fields(self.generator.decode(latents))
+        clock.lap("decode")
+        return fields
 
 
 @torch.no_grad()
@@ -107,9 +132,13 @@ def _extract(
     prompt: str, seed: int, fields: TriplaneFields, resolution: int, seconds: dict[str, float]
 ) -> GeneratedObject:
     clock = StageClock(fields.planes.device, 1, seconds)
-    sdf, deformation = query_grid(fields, resolution)
-    clock.lap("field")
     empty = Mesh(torch.zeros(0, 3), torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 3))
+    try:
+        sdf, deformation = query_grid(fields, resolution)
+    except torch.OutOfMemoryError:
+        reason = f"a grid of {resolution}³ does not fit {fields.planes.device}'s memory; lower --resolution"
+        return GeneratedObject(prompt, seed, empty, fields, seconds, reason)
+    clock.lap("field")
     if not (sdf.isfinite().all() and deformation.isfinite().all()):
         return GeneratedObject(prompt, seed, empty, fields, seconds, "its field has values that are not finite")
     guarded = guard_sign(sdf)

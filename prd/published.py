@@ -148,7 +148,7 @@ def load_generator(
     changes = {"base": base, "precision": precision}
     try:
         kept = description.generator.model_dump()
-        config = GeneratorConfig(**kept | {name: value for name, value in changes.items() if value is not None})
+        config = GeneratorConfig.model_validate(kept | {name: new for name, new in changes.items() if new is not None})
         sample = decode_sample(description.base_sample)
     except ValueError as error:
         raise InputError(f"{folder / GENERATOR}: {error}") from None

@@ -134,11 +134,12 @@ def _trace(
             return origins.new_full((prompts, rays, 1), 0.5)
         return torch.rand(prompts, rays, 1, generator=generator).to(origins)
 
-    def place(*part: Tensor) -> tuple[Tensor]:
-        return (_ray_edges(fields, *part, config=config),)
+    def place(origins: Tensor, directions: Tensor, *jitters: Tensor) -> tuple[Tensor]:
+        return (_ray_edges(fields, origins, directions, *jitters, config=config),)
 
-    def shade(*part: Tensor) -> tuple[Tensor, ...]:
-        return _shade(fields, *part, config.inverse_std, config.colour_gradient.at(progress))
+    def shade(origins: Tensor, directions: Tensor, edges: Tensor) -> tuple[Tensor, ...]:
+        factor = config.colour_gradient.at(progress)
+        return _shade(fields, origins, directions, edges, config.inverse_std, factor)
 
     samples = config.coarse_intervals + config.fine_intervals + 1
     rays_at_once = max(points_at_once(origins.device) // (prompts * samples), 1)

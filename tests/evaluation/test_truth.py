@@ -199,7 +199,7 @@ def test_the_report_and_its_page_show_what_was_measured(config: EvaluationConfig
     assert report.references[1].truth is None
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<span class="fail">blue cylinder: cone</span>' in page
-    assert '<span class="pass">mark seen from 0°</span>' in page
+    assert '<span class="pass">nose seen from 0°</span>' in page
     cells = [re.findall(r"<td>([^<]+)</td>", row) for row in re.findall(r"<tr.*?</tr>", page)]
     before_cells, own_cells, teacher_cells = (row[3:] for row in cells if len(row) == 7)
     assert own_cells == ["80.0", "50.0", f"{report.truth.iou:.2f}", "100.0"]

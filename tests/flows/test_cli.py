@@ -82,7 +82,7 @@ def test_corpus_of_files(prd, tmp_path):
         (("corpus", "build", "corpus.sources=number.json"), 3, "neither a list nor an object"),
         (("generate", "a red cube", "--checkpoint", "absent"), 4, "absent"),
         (("evaluate", "--checkpoint", "absent"), 4, "absent"),
-        (("generate", "a red cube"), 2, "checkpoint"),
+        (("generate", "a red cube"), 4, "no run has been trained"),
         (("weights", "import", "absent.pth"), 4, "absent.pth"),
     ],
 )

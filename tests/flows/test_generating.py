@@ -1,6 +1,8 @@
 """`prd generate` on a generator that was never trained: what it writes, says and survives."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.recipe import read_recipe
-from infra.errors import InputError, MissingError, PartialError
+from infra.artifacts import folder_lock
+from infra.errors import BusyError, InputError, MissingError, PartialError
 from infra.progress import console
 from prd.config import GeneratorConfig
 
@@ -62,6 +65,10 @@ def index_of(folder: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (Path(folder) / "index.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def files_in(folder: str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir() if not path.name.startswith("."))
+
+
 def test_one_prompt_is_one_file(checkpoint, generate):
     printed, messages = generate(checkpoint, "a red cube")
     assert printed == ["mesh.glb"] and [path.name for path in Path().iterdir()] == ["mesh.glb"]
@@ -75,7 +82,7 @@ def test_prompts_and_seeds_fill_a_folder(checkpoint, generate):
     printed, messages = generate(checkpoint, *arguments, "--out", "made")
     names = [f"{number:04d}-seed-{seed}.glb" for number in range(3) for seed in (1, 2)]
     assert printed == [f"made/{name}" for name in names]
-    assert sorted(path.name for path in Path("made").iterdir()) == [*names, "index.jsonl"]
+    assert files_in("made") == [*names, "index.jsonl"]
     index = index_of("made")
     assert [line["file"] for line in index] == names
     asked = ["a red cube", "a blue ball", "a green torus"]
@@ -163,9 +170,73 @@ def test_a_folder_of_other_objects_is_kept(generate, checkpoint):
     with pytest.raises(InputError, match="other objects"):
         generate(checkpoint, "a green torus", "a blue ball", "--out", "made")
     with pytest.raises(InputError, match="abacus"):
-        generate(checkpoint, "a red cube", "a blue ball", "--out", "made", "--device", "abacus")
+        generate(checkpoint, "a red cube", "a blue ball", "--out", "made", "--resolution", "8", "--device", "abacus")
     assert Path("made/index.jsonl").read_text() == index
-    generate(checkpoint, "a red cube", "a blue ball", "--out", "made")  # the same once more
+
+
+def test_what_is_there_already_is_not_made_again(generate, checkpoint):
+    asked = ("a red cube", "a blue ball", "a green torus", "--out", "made", "--format", "obj", "--texture", "64")
+    _, messages = generate(checkpoint, *asked, "--turntable", "png")
+    assert "loading" in messages and "objects are there" not in messages
+    whole = index_of("made")
+    times = {name: (Path("made") / name).stat().st_mtime_ns for name in files_in("made")}
+    printed, messages = generate(checkpoint, *asked, "--turntable", "png")
+    assert len(printed) == 3 and "3 of 3 objects are there already" in messages and "loading" not in messages
+    assert {name: (Path("made") / name).stat().st_mtime_ns for name in files_in("made")} == times
+
+    # As a kill leaves it: the second object gone, the third line cut short.
+    lines = Path("made/index.jsonl").read_text().splitlines(keepends=True)
+    Path("made/index.jsonl").write_text(lines[0] + lines[1] + lines[2][:20])
+    Path("made/0001.obj").unlink()
+    printed, messages = generate(checkpoint, *asked, "--turntable", "png")
+    assert sorted(printed) == ["made/0000.obj", "made/0001.obj", "made/0002.obj"]
+    assert "1 of 3 objects are there already" in messages
+    assert [line["file"] for line in index_of("made")] == [line["file"] for line in whole]
+    assert (Path("made") / "0000.obj").stat().st_mtime_ns == times["0000.obj"]
+
+    generate(checkpoint, *asked)  # otherwise than before: nothing of the other call stays beside it
+    assert files_in("made") == [f"{n:04d}.{kind}" for n in range(3) for kind in ("mtl", "obj", "png")] + ["index.jsonl"]
+
+
+def test_two_calls_do_not_write_to_one_folder(generate, checkpoint):
+    Path("made").mkdir()
+    with folder_lock(Path("made/index")), pytest.raises(BusyError):
+        generate(checkpoint, "a red cube", "a blue ball", "--out", "made")
+
+
+def test_memory_that_runs_out_is_named(generate, checkpoint, monkeypatch):
+    from prd.generator import TriplaneGenerator
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="2 objects at once do not fit") as raised:
+        patch.setattr(TriplaneGenerator, "denoise", full)
+        generate(checkpoint, "a red cube", "a blue ball", "--out", "made")
+    assert "--batch-size" in raised.value.hint
+    monkeypatch.setattr("prd.inference.query_grid", full)
+    with pytest.raises(PartialError, match="a grid of 16³ does not fit cpu's memory; lower --resolution"):
+        generate(checkpoint, "a red cube", "--out", "made")
+
+
+def test_the_newest_checkpoint_is_taken_unless_told(generate, checkpoint, home, publish_untrained, small):
+    with pytest.raises(MissingError, match="no run has been trained here"):
+        CliRunner().invoke(app, ["generate", "a red cube"], catch_exceptions=False)
+    for number, run in enumerate(("second", "first")):
+        folder = home / "training" / run / "checkpoints"
+        shutil.copytree(checkpoint, folder / "step-000000")
+        os.utime(folder / "step-000000" / "manifest.json", (1e9 - number, 1e9 - number))
+    with console.capture() as messages:
+        done = CliRunner().invoke(app, ["generate", "a red cube"], catch_exceptions=False)
+    assert done.stdout == "mesh.glb\n" and "/second/checkpoints/step-000000" in messages.get().replace("\n", "")
+
+
+def test_the_base_may_be_loaded_in_another_precision(generate, checkpoint):
+    generate(checkpoint, "a red cube", "--out", "whole.glb")
+    generate(checkpoint, "a red cube", "--out", "half.glb", "--precision", "bf16")
+    whole, half = (trimesh.load(name, force="mesh", process=False) for name in ("whole.glb", "half.glb"))
+    assert Path("whole.glb").read_bytes() != Path("half.glb").read_bytes()
+    assert abs(half.volume - whole.volume) < 0.05 * whole.volume
 
 
 def test_a_surface_that_vanished_is_warned_of_and_counted(generate, publish_untrained, small):
@@ -200,7 +271,7 @@ def test_one_failure_does_not_end_the_rest(generate, checkpoint, monkeypatch):
     Path("made/0001.glb").write_text("of an earlier run")
     with pytest.raises(PartialError, match="1 of 3 objects could not be made: its field has values that are not"):
         generate(checkpoint, "a red cube", "a blue ball", "a green torus", "--out", "made")
-    assert sorted(path.name for path in Path("made").iterdir()) == ["0000.glb", "0002.glb", "index.jsonl"]
+    assert files_in("made") == ["0000.glb", "0002.glb", "index.jsonl"]
     files, failures = zip(*((line["file"], line["failure"]) for line in index_of("made")), strict=True)
     assert files == ("0000.glb", None, "0002.glb")
     assert failures == (None, "its field has values that are not finite", None)
