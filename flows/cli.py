@@ -231,6 +231,43 @@ def miniature_check(
             typer.echo(f"{name}\t{measure}\t{value:.3f}")
 
 
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Of the lock file. Default: all that the recipe needs.")
+    ] = None,
+    recipe: RecipeOption = "sd21",
+) -> None:
+    """Download pretrained models, check them, and convert those that are not diffusers folders. Goes on where it was
+    stopped. Prints their folders."""
+    from flows.recipe import read_recipe
+    from teachers.fetch import fetch_weights
+
+    if not names:
+        settled = read_recipe(recipe, [])
+        names = [*settled.weights(), settled.evaluation.clip.weights]
+    for name in dict.fromkeys(names):
+        typer.echo(fetch_weights(name))
+
+
+@weights_app.command("convert")
+def weights_convert(
+    family: Annotated[str, typer.Argument(help="mvdream or richdreamer.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="sd-v2.1-base-4view.pt or nd_mv_ema.ckpt.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Default: where recipes look for it in $PRD_WEIGHTS.", show_default=False)
+    ] = None,
+) -> None:
+    """Turn a teacher's original checkpoint into a diffusers folder. Every tensor is accounted for."""
+    from infra.settings import settings
+    from teachers.convert import FAMILIES, convert_file
+
+    name = FAMILIES[family].weights if family in FAMILIES else family
+    folder = out or settings().weights_folder / name
+    convert_file(file, family, folder)
+    typer.echo(folder)
+
+
 @weights_app.command("import")
 def weights_import(
     file: Annotated[Path, typer.Argument(help="The authors' triplane_turbo_sd_v1.pth.", show_default=False)],

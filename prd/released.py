@@ -1,19 +1,18 @@
 """The published TriplaneTurbo checkpoints, `triplane_turbo_sd_v1.pth`: their key map and their import."""
 
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from infra.artifacts import sha256
-from infra.errors import InputError, MissingError
+from infra.errors import InputError
 from infra.weights import resolve_weights
 from prd.adapters import LoRAConv2d, LoRALinear, PlaneLoRALinear
 from prd.config import GeneratorConfig
 from prd.generator import TriplaneGenerator
 from prd.published import is_published
+from teachers.convert.original import read_tensors
 from teachers.folder import load_unet, load_vae
 
 _PREFIX = "geometry."
@@ -38,7 +37,7 @@ def import_released(path: Path, base: str, folder: Path) -> TriplaneGenerator:
     """
     if folder.exists() and not (folder.is_dir() and (is_published(folder) or not any(folder.iterdir()))):
         raise InputError(f"{folder} is there and holds something else", "give a new folder")
-    state_dict = _read(path)
+    state_dict = read_tensors(path)
     weights, cpu = resolve_weights(base), torch.device("cpu")
     if Path(base).is_dir():
         base = str(weights)  # found from wherever it is loaded
@@ -90,21 +89,6 @@ def load_released(state_dict: dict[str, Tensor], unet: nn.Module, vae: nn.Module
     if remaining:
         raise InputError(f"{len(remaining)} tensors of the checkpoint belong nowhere, e.g. {next(iter(remaining))}")
     return generator
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise MissingError(f"there is no file {path}")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, zipfile and pickle each have their own for a damaged or hostile file
-        known = isinstance(error, UnpicklingError)
-        reason = str(error).partition("\n")[0] if known else "it is cut short, or torch.save did not write it"
-        raise InputError(f"{path} cannot be read as plain tensors: {reason}", "download it again") from None
-    state_dict = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state_dict, dict) or not all(isinstance(value, Tensor) for value in state_dict.values()):
-        raise InputError(f"{path} holds no state_dict of tensors")
-    return state_dict
 
 
 def _adapted_modules(generator: TriplaneGenerator) -> list[nn.Module]:

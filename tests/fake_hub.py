@@ -1,18 +1,20 @@
 """A Hugging Face Hub on loopback: folders as repositories, each at one revision."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha1
+from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 
 @contextmanager
-def fake_hub(repositories: dict[str, Path]) -> Iterator[str]:
-    """Serve `{"owner/name": folder}`; yields the address for `HF_ENDPOINT`."""
+def fake_hub(repositories: dict[str, Path], damaged: tuple[str, ...] = ()) -> Iterator[str]:
+    """Serve `{"owner/name": folder}`; yields the address for `HF_ENDPOINT`. Files named in `damaged` come with one bit
+    turned over."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -20,7 +22,9 @@ def fake_hub(repositories: dict[str, Path]) -> Iterator[str]:
         def do_GET(self) -> None:
             path = unquote(urlparse(self.path).path)
             for name, folder in repositories.items():
-                commit = commit_of(folder)
+                # Any commit is this one: recipes pin those of the real Hub.
+                pinned = re.search(r"/(?:revision|resolve|tree)/([0-9a-f]{40})(?:/|$)", path)
+                commit = pinned[1] if pinned else commit_of(folder)
                 files = sorted(file for file in folder.rglob("*") if file.is_file())
                 if path.startswith(f"/api/models/{name}/revision/"):
                     names = [{"rfilename": file.relative_to(folder).as_posix()} for file in files]
@@ -33,13 +37,19 @@ def fake_hub(repositories: dict[str, Path]) -> Iterator[str]:
                                 "path": file.relative_to(folder).as_posix(),
                                 "size": file.stat().st_size,
                                 "oid": digest_of(file),
+                                **({"lfs": large_entry(file)} if is_large(file) else {}),
                             }
                             for file in files
                         ]
                     )
                 if path.startswith(f"/{name}/resolve/"):
                     file = folder / path.removeprefix(f"/{name}/resolve/").partition("/")[2]
-                    return self._send(file.read_bytes(), {"ETag": f'"{digest_of(file)}"', "X-Repo-Commit": commit})
+                    if not file.is_file():
+                        return self._send(b"{}", {"X-Error-Code": "EntryNotFound"}, status=404)
+                    body = file.read_bytes()
+                    if file.name in damaged and self.command == "GET":
+                        body = bytes([body[0] ^ 1]) + body[1:]
+                    return self._send(body, {"ETag": f'"{digest_of(file)}"', "X-Repo-Commit": commit})
             missing = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
             return self._send(b"{}", missing, status=404)
 
@@ -75,5 +85,14 @@ def commit_of(folder: Path) -> str:
     return sha1("".join(digest_of(file) for file in sorted(folder.rglob("*")) if file.is_file()).encode()).hexdigest()
 
 
+def is_large(file: Path) -> bool:
+    """Whether a file is kept apart from the repository, under its SHA-256."""
+    return file.suffix in (".safetensors", ".pt")
+
+
+def large_entry(file: Path) -> dict[str, object]:
+    return {"oid": digest_of(file), "size": file.stat().st_size, "pointerSize": 130}
+
+
 def digest_of(file: Path) -> str:
-    return sha1(file.read_bytes()).hexdigest()
+    return (sha256 if is_large(file) else sha1)(file.read_bytes()).hexdigest()
