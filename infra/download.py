@@ -46,7 +46,7 @@ def download(urls: Sequence[str], target: Path, digest: str | None = None) -> Pa
             try:
                 _fetch(url, part)
             except requests.HTTPError as error:
-                failures.append(f"{url}: {error.response.status_code} {error.response.reason}")
+                failures.append(str(error))
                 break
             except (requests.RequestException, OSError) as error:
                 failures.append(f"{url}: {type(error).__name__}")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from infra.environment import prepare_environment
-from infra.errors import PRDError
+from infra.errors import PRDError, TrainingError
 from teachers.config import ActorPlacement, TeacherConfig
 from teachers.contract import Teacher, TeacherReply, TeacherRequest
 from teachers.registry import load_teacher
@@ -56,13 +56,31 @@ class TeacherActor:
     def answer(self, request: dict[str, Any]) -> dict[str, Any] | PRDError:
         """Answer one request, both in wire form."""
         try:
-            return to_wire(self._ready()(from_wire(TeacherRequest, request)))
+            return to_wire(ask(self._seat.name, self._ready(), from_wire(TeacherRequest, request)))
         except PRDError as error:
             return error
 
     def _ready(self) -> Teacher:
         self._teacher = self._teacher or self._seat.load(self._device)
         return self._teacher
+
+
+def ask(name: str, teacher: Teacher, request: TeacherRequest) -> TeacherReply:
+    """A teacher's answer, with memory that runs out as an error that says what to change.
+
+    Raises:
+        TrainingError: the request does not fit the GPU.
+    """
+    try:
+        return teacher(request)
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()  # the next one may be smaller
+        count, _, size, _ = request.pixels.shape
+        raise TrainingError(
+            f"teacher {name!r} has no room for {count} pictures of {size} x {size}: {str(error).partition('. ')[0]}",
+            f"lower train.prompts_per_worker or teachers.{name}.resolution, set teachers.{name}.precision to bf16, or "
+            f"give it a GPU of its own by teachers.{name}.placement; the run can be resumed from its last checkpoint",
+        ) from None
 
 
 def to_wire(message: TeacherRequest | TeacherReply) -> dict[str, Any]:

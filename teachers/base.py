@@ -15,7 +15,7 @@ from infra.weights import resolve_weights
 from teachers import guidance
 from teachers.attention import install_multiview_attention, require_multiview_attention
 from teachers.config import TeacherConfig
-from teachers.contract import MapName, TeacherReply, TeacherRequest, TeacherSpec
+from teachers.contract import MapName, TeacherReply, TeacherRequest, TeacherSpec, check_request
 from teachers.folder import load_alphas_cumprod, load_unet
 from teachers.guidance import Score
 from teachers.text import TextEncoder
@@ -73,9 +73,9 @@ class DiffusionTeacher(ABC):
         """The gradient of the distillation loss for the pixels, times the teacher's weight.
 
         Raises:
-            ValueError: the request does not fit `spec`.
+            InputError: the request does not fit `spec`, or holds values that cannot be.
         """
-        self._check(request)
+        check_request(self.spec, request)
         # The caller's autocast or no_grad must not reach in: here and in an actor the answer is to be the same.
         with torch.enable_grad(), torch.autocast(self.device.type, enabled=False):
             pixels = request.pixels.detach().to(self.device, torch.float32).requires_grad_()
@@ -153,16 +153,3 @@ class DiffusionTeacher(ABC):
                 f"teachers.{self.spec.name}.weights: {self.folder} is no camera-conditioned model",
                 f"{self.config.kind} needs a U-Net with a projection class embedding of 16 numbers",
             )
-
-    def _check(self, request: TeacherRequest) -> None:
-        spec = self.spec
-        count = len(request.prompts) * spec.views
-        wanted = {
-            "pixels": (count, spec.channels, spec.resolution, spec.resolution),
-            "c2w": (count, 4, 4),
-            "relative_distance": (count,),
-        }
-        for name, shape in wanted.items():
-            actual = tuple(getattr(request, name).shape)
-            if actual != shape:
-                raise ValueError(f"teacher {spec.name!r} takes {name} of shape {shape}, not {actual}")

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from infra.errors import InputError
 from teachers.config import TeacherConfig
 
 MapName = Literal["rgb", "normal", "disparity"]
@@ -55,6 +56,37 @@ class TeacherReply:
     gradient: Tensor  # [B*V, C, H, W] d(loss)/d(pixels), averaged over prompts; on the CPU when it came from an actor
     metrics: dict[str, float] = field(default_factory=dict)
     """Numbers to log: `loss`, `gradient_norm`, `timestep`, `weight` and what else the teacher finds telling."""
+
+
+_SLACK = 0.01
+"""Rendered colours may end a little outside of [0, 1]."""
+
+
+def check_request(spec: TeacherSpec, request: TeacherRequest) -> None:
+    """Make sure that a teacher can answer.
+
+    Raises:
+        InputError: shapes are not the spec's, pixels lie outside [0, 1], or a pose is no rotation.
+    """
+    name, count = spec.name, len(request.prompts) * spec.views
+    wanted = {
+        "pixels": (count, spec.channels, spec.resolution, spec.resolution),
+        "c2w": (count, 4, 4),
+        "relative_distance": (count,),
+    }
+    for field_name, shape in wanted.items():
+        tensor: Tensor = getattr(request, field_name)
+        if tuple(tensor.shape) != shape:
+            raise InputError(f"teacher {name!r} takes {field_name} of shape {shape}, not {tuple(tensor.shape)}")
+        if not tensor.isfinite().all():
+            raise InputError(f"teacher {name!r} was given {field_name} with values that are not finite")
+    low, high = request.pixels.aminmax()
+    if low < -_SLACK or high > 1 + _SLACK:
+        raise InputError(f"teacher {name!r} takes pixels in [0, 1], not in [{low:.3g}, {high:.3g}]")
+    rotation = request.c2w[:, :3, :3].double()
+    identity = torch.eye(3, dtype=torch.float64, device=rotation.device)
+    if (rotation.mT @ rotation - identity).abs().max() > 1e-3 or (rotation.det() < 0).any():
+        raise InputError(f"teacher {name!r} was given a camera whose axes are no rotation")
 
 
 class Teacher(Protocol):

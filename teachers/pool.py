@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from infra.errors import PRDError, TrainingError, UnavailableError
 from infra.progress import console
 from infra.weights import find_weights
-from teachers.actor import Seat, TeacherActor, from_wire, to_wire
+from teachers.actor import Seat, TeacherActor, ask, from_wire, to_wire
 from teachers.config import ActorPlacement, TeacherConfig
 from teachers.contract import PendingReply, Teacher, TeacherReply, TeacherRequest, TeacherSpec
 from teachers.registry import require_kind, teacher_spec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ray import ObjectRef
     from ray.actor import ActorHandle
 
-REPEATS = 3
+REPEATS = 5
 """How often a call is made again after its actor was lost."""
 _REMIND_SECONDS = 30.0
 _PATIENCE_SECONDS = 1800.0
@@ -150,7 +150,7 @@ class _LocalReply:
     request: TeacherRequest
 
     def result(self) -> TeacherReply:
-        return _require_finite(self.name, self.pool._local(self.name)(self.request))
+        return _require_finite(self.name, ask(self.name, self.pool._local(self.name), self.request))
 
 
 @dataclass

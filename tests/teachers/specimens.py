@@ -1,41 +1,14 @@
-"""Requests that fit any teacher, and teachers that misbehave; importable by Ray's processes."""
+"""Teachers of one's own, some of which misbehave; importable by Ray's processes."""
 
 import os
+from dataclasses import replace
 
 import torch
 
-from infra.seeds import generator_for
 from infra.weights import resolve_weights
 from teachers.config import TeacherConfig
+from teachers.conformance import random_request as request_for
 from teachers.contract import TeacherReply, TeacherRequest, TeacherSpec
-
-
-def orbit(prompts: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Poses and relative distances of four cameras a prompt: 90° apart, each prompt turned and raised further."""
-    poses, distances = [], []
-    for index in range(prompts * 4):
-        prompt, view = divmod(index, 4)
-        azimuth = torch.tensor(0.3 + 0.5 * prompt + view * torch.pi / 2)
-        elevation = torch.tensor(0.2 + 0.1 * prompt)
-        relative = 0.8 + 0.1 * (prompt % 3)
-        back = torch.stack([elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), elevation.sin()])
-        right = torch.stack([-azimuth.sin(), azimuth.cos(), torch.tensor(0.0)])
-        pose = torch.eye(4)
-        pose[:3] = torch.stack([right, back.cross(right, dim=0), back, back * relative * 3**0.5], dim=1)
-        poses.append(pose)
-        distances.append(relative)
-    return torch.stack(poses), torch.tensor(distances)
-
-
-def request_for(
-    spec: TeacherSpec, prompts: tuple[str, ...] = ("a red cube", "a blue sphere"), seed: int = 11
-) -> TeacherRequest:
-    """Random pixels seen from an orbit."""
-    c2w, relative = orbit(len(prompts))
-    kept = slice(None) if spec.views == 4 else slice(0, None, 4)
-    shape = (len(prompts) * spec.views, spec.channels, spec.resolution, spec.resolution)
-    pixels = torch.rand(shape, generator=generator_for(seed, "pixels"))
-    return TeacherRequest(pixels, c2w[kept], relative[kept], prompts, progress=0.4, seed=seed)
 
 
 class Plain:
@@ -64,3 +37,26 @@ class Moody(Plain):
         gradient = request.pixels.clone()
         gradient[0, 0, 0, 0] = torch.nan
         return TeacherReply(gradient)
+
+
+class Careless(Plain):
+    """Breaks the contract in every way that training would not notice at once."""
+
+    def __init__(self, name: str, config: TeacherConfig, device: torch.device) -> None:
+        super().__init__(name, config, device)
+        self.spec = replace(self.spec, views=2)
+
+    def __call__(self, request: TeacherRequest) -> TeacherReply:
+        request.pixels.mul_(0.5)
+        noise = torch.rand_like(request.pixels) @ torch.ones(request.pixels.shape[-1], 1)
+        return TeacherReply(request.pixels + noise, {"loss": noise})  # type: ignore[dict-item]
+
+
+class Hungry(Plain):
+    """Has no room."""
+
+    def __call__(self, request: TeacherRequest) -> TeacherReply:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB.")
+
+
+__all__ = ["Careless", "Hungry", "Moody", "Plain", "request_for"]

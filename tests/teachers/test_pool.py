@@ -136,6 +136,11 @@ def test_local_failures(configure, home):
         pool.submit("gone", request_for(pool.specs["gone"])).result()
     with pytest.raises(TrainingError, match="teacher 'moody' returned"):
         pool.submit("moody", request_for(pool.specs["moody"])).result()
+    hungry = TeacherPool.start({"big": configure("specimens:Hungry")})
+    with pytest.raises(TrainingError, match="'big' has no room for 2 pictures of 8 x 8: CUDA out of memory") as raised:
+        hungry.submit("big", request_for(hungry.specs["big"])).result()
+    for setting in ("train.prompts_per_worker", "teachers.big.resolution", "precision", "placement"):
+        assert setting in raised.value.hint
 
 
 def test_unknown_kind_is_refused_before_anything_starts(configure):

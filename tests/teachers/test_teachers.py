@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from specimens import request_for
 
-from infra.errors import MissingError, RecipeError
+from infra.errors import InputError, MissingError, RecipeError
 from infra.seeds import generator_for
 from teachers.camera_inputs import richdreamer_cameras
+from teachers.conformance import find_breaches
 from teachers.registry import KINDS, load_teacher, teacher_spec
 
 CPU = torch.device("cpu")
@@ -185,10 +186,49 @@ def test_bf16_stays_close(configure, kind):
     assert torch.nn.functional.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.95
 
 
-def test_request_of_the_wrong_shape(teacher):
+def first_view(c2w: torch.Tensor, change) -> torch.Tensor:
+    changed = c2w.clone()
+    change(changed[0])
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda r: {"pixels": r.pixels[:, :, :-1]}, "takes pixels of shape"),
+        (lambda r: {"pixels": r.pixels[1:]}, "takes pixels of shape"),
+        (lambda r: {"prompts": (*r.prompts, "one more")}, "takes pixels of shape"),
+        (lambda r: {"pixels": r.pixels * 2 - 1}, r"takes pixels in \[0, 1\], not in"),
+        (lambda r: {"pixels": r.pixels * torch.nan}, "pixels with values that are not finite"),
+        (lambda r: {"c2w": first_view(r.c2w, lambda pose: pose[:3, :3].mul_(2))}, "axes are no rotation"),
+        (lambda r: {"c2w": first_view(r.c2w, lambda pose: pose[:3, 0].neg_())}, "axes are no rotation"),
+        (lambda r: {"relative_distance": r.relative_distance[1:]}, "takes relative_distance of shape"),
+    ],
+)
+def test_a_request_that_cannot_be_is_refused(teacher, change, says):
     request = request_for(teacher.spec)
-    with pytest.raises(ValueError, match="takes pixels of shape"):
-        teacher(replace(request, pixels=request.pixels[:, :, :-1]))
+    with pytest.raises(InputError, match=says):
+        teacher(replace(request, **change(request)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_shipped_teacher_keeps_the_contract(configure, kind):
+    assert find_breaches("one", configure(kind, shift=0.1)) == []
+
+
+def test_breaches_are_found(configure, home):
+    assert find_breaches("plain", configure("specimens:Plain", weights="miniature/mvdream")) == []
+    found = find_breaches("careless", configure("specimens:Careless", weights="miniature/mvdream"))
+    for breach in (
+        "describe() gives",
+        "different replies",
+        "was changed",
+        "metrics are numbers",
+        "no_grad or autocast",
+    ):
+        assert any(breach in one for one in found), breach
+    found = find_breaches("moody", configure("specimens:Moody", weights="miniature/mvdream"))
+    assert "the gradient has values that are not finite" in found
 
 
 def test_missing_weights_name_the_place(configure, home, miniature):
