@@ -62,12 +62,20 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on from the last checkpoint, or discard it.")
     ] = True,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say who would sit where, and whether it fits.")] = False,
+    gpus: Annotated[int | None, typer.Option(min=0, help="For --plan: how many GPUs there are, if not here.")] = None,
+    gpu_memory: Annotated[float | None, typer.Option(min=0.1, help="For --plan: GB of each of them.")] = None,
 ) -> None:
     """Build the corpus if it is missing and train on it, without an orchestrator."""
     from flows.recipe import read_recipe
-    from flows.stages import build_corpus_stage, discard_training, prepare_weights, train_stage
 
     resolved = read_recipe(recipe, overrides)
+    if plan:
+        from flows.planning import show_plan
+
+        return show_plan(resolved, gpus, gpu_memory)
+    from flows.stages import build_corpus_stage, discard_training, prepare_weights, train_stage
+
     _require_ray()
     prepare_weights(resolved.weights())
     corpus = build_corpus_stage(resolved).folder

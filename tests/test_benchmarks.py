@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from benchmarks import generate, report, train_step
-from benchmarks.full_size import FULL_SIZE, local_recipe, random_student, random_weights, write_folders
+from benchmarks.full_size import local_recipe, random_student, random_weights, write_folders
 from benchmarks.roofline import Peak, Work
 from benchmarks.stages import REST, Stages
+from teachers.architectures import PUBLISHED
 from teachers.registry import load_teacher
 
 META, CPU = torch.device("meta"), torch.device("cpu")
@@ -106,7 +107,7 @@ def test_full_size_teachers(folder):
         "mvdream": 1024,
         "richdreamer": 768,
     }
-    assert len(FULL_SIZE) == len(teachers)
+    assert len(PUBLISHED) == len(teachers)
 
 
 def test_work_is_what_the_operations_are():
