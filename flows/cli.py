@@ -23,6 +23,8 @@ CheckpointOption = Annotated[
     typer.Option(help="A checkpoint's folder, a run's folder, a run's name, or a Hub id. Default: the newest here."),
 ]
 
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … Default: a GPU if there is one.")]
+
 app = typer.Typer(
     help="Prompts to corpus to text-to-mesh generator to registered checkpoint.",
     no_args_is_help=True,
@@ -33,10 +35,12 @@ corpus_app = typer.Typer(help="The prompt corpus.", no_args_is_help=True)
 config_app = typer.Typer(help="Recipes.", no_args_is_help=True)
 miniature_app = typer.Typer(help="The miniature models.", no_args_is_help=True)
 weights_app = typer.Typer(help="Pretrained models.", no_args_is_help=True)
+teachers_app = typer.Typer(help="The teachers of a recipe.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(config_app, name="config")
 app.add_typer(miniature_app, name="miniature")
 app.add_typer(weights_app, name="weights")
+app.add_typer(teachers_app, name="teachers")
 
 
 @app.command()
@@ -134,7 +138,7 @@ def generate(
     faces: Annotated[int | None, typer.Option(min=4, help="Reduce to so many faces.")] = None,
     turntable: Annotated[str | None, typer.Option(help="png, gif or mp4: the mesh seen all around, beside it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts denoised together.")] = 4,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … Default: a GPU if there is one.")] = None,
+    device: DeviceOption = None,
     precision: Annotated[
         Literal["fp32", "bf16"] | None, typer.Option(help="Of the base model. Default: as it was trained with.")
     ] = None,
@@ -288,6 +292,68 @@ def weights_import(
     folder = out or file.with_name(f"{file.stem}-generator")
     import_released(file, base, folder)
     typer.echo(folder)
+
+
+@teachers_app.command("preview")
+def teachers_preview(
+    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="What to draw.", show_default=False)],
+    recipe: RecipeOption = "miniature",
+    out: Annotated[Path, typer.Option(help="A PNG.")] = Path("teachers.png"),
+    seed: Annotated[int, typer.Option(help="Names the noise.")] = 42,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Of the sampler.")] = 30,
+    guidance: Annotated[float | None, typer.Option(min=0.0, help="Classifier-free guidance. Default: 2.")] = None,
+    device: DeviceOption = None,
+) -> None:
+    """Sample every teacher for prompts into one contact sheet."""
+    from flows.recipe import read_recipe
+    from infra.device import usable_device
+    from teachers.contact_sheet import write_contact_sheet
+
+    settled = read_recipe(recipe, [])
+    write_contact_sheet(settled.teachers, prompts, out, seed, usable_device(device), steps, guidance)
+    typer.echo(out)
+
+
+@teachers_app.command("bench")
+def teachers_bench(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    prompts: Annotated[int, typer.Option(min=1, help="Of each call.")] = 2,
+    calls: Annotated[int, typer.Option(min=1, help="That are timed, after a first one.")] = 5,
+    device: DeviceOption = None,
+) -> None:
+    """Time a call of each teacher, alone in this process."""
+    from flows.recipe import read_recipe
+    from infra.device import usable_device
+    from teachers.timing import time_teachers
+
+    settled = read_recipe(recipe, overrides)
+    typer.echo("teacher\tload s\tfirst call s\tcall s\tpeak GB")
+    for one in time_teachers(settled.teachers, usable_device(device), prompts, calls):
+        peak = "–" if one.peak_gb is None else f"{one.peak_gb:.2f}"
+        typer.echo(f"{one.name}\t{one.load_seconds:.2f}\t{one.first_seconds:.3f}\t{one.call_seconds:.3f}\t{peak}")
+
+
+@teachers_app.command("check")
+def teachers_check(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    device: DeviceOption = None,
+) -> None:
+    """Put every teacher of a recipe through the contract that training relies on."""
+    from flows.recipe import read_recipe
+    from infra.device import usable_device
+    from infra.errors import InputError
+    from teachers.conformance import find_breaches
+
+    breaches = 0
+    for name, config in read_recipe(recipe, overrides).teachers.items():
+        found = find_breaches(name, config, usable_device(device))
+        breaches += len(found)
+        for line in found or ["keeps the contract"]:
+            typer.echo(f"{name}: {line}")
+    if breaches:
+        raise InputError(f"{breaches} breaches of the contract", "docs/adding-a-teacher.md explains it")
 
 
 def _require_ray() -> None:

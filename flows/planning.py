@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flows.recipe import Recipe
+from infra.cluster import cluster_gpus
 from infra.errors import RecipeError
 from infra.progress import console
 from infra.settings import settings
@@ -55,8 +56,8 @@ def _room(gpus: int | None, gpu_memory_gb: float | None) -> Room:
     import psutil
     import torch
 
-    if settings().ray_address:
-        gpus = _cluster_gpus() if gpus is None else gpus
+    if address := settings().ray_address:
+        gpus = cluster_gpus(address) if gpus is None else gpus
         memory = None
     else:
         memory = psutil.virtual_memory().total
@@ -64,12 +65,3 @@ def _room(gpus: int | None, gpu_memory_gb: float | None) -> Room:
     known = [torch.cuda.get_device_properties(index).total_memory for index in range(here)]
     gpu_bytes = int(gpu_memory_gb * 1e9) if gpu_memory_gb else (min(known) if known else None)
     return Room(here if gpus is None else gpus, gpu_bytes, memory)
-
-
-def _cluster_gpus() -> int:
-    import ray
-
-    from infra.cluster import ray_session
-
-    with ray_session(settings().ray_address, 0, 0):
-        return int(ray.cluster_resources().get("GPU", 0))

@@ -55,6 +55,18 @@ def ray_session(address: str | None, cpus: float, object_store_mb: int) -> Itera
             ray.shutdown()
 
 
+def cluster_gpus(address: str) -> int:
+    """How many GPUs a cluster has.
+
+    Raises:
+        UnavailableError: it does not answer.
+    """
+    with ray_session(address, 0, 0):
+        import ray
+
+        return int(ray.cluster_resources().get("GPU", 0))
+
+
 def probe_ray(address: str) -> None:
     """Make sure that something answers at `address`; Ray itself would wait for minutes.
 

@@ -117,6 +117,9 @@ class TrainConfig(Config):
     mesh: MeshConfig | None = MeshConfig()
     background: Literal["white", "random"] = "random"
     """Behind the rendered object: white, or one random colour for each prompt and step."""
+    compare_teachers_every: int = Field(default=20, ge=0)
+    """Iterations between two measurements of each teacher's share and of how far they agree, which cost as much as a
+    rendering's backward pass for each; 0 for none."""
     checkpoint_every: int = Field(default=500, ge=1)
     keep_checkpoints: int = Field(default=3, ge=1)
 
@@ -163,7 +166,13 @@ class TrainingRecipe(Config):
         tree = self.model_dump(mode="json", include={"generator", "teachers", "train"})
         for teacher in tree["teachers"].values():
             del teacher["placement"]
-        for name in ("checkpoint_every", "keep_checkpoints", "max_inflight_steps", "recompute"):
+        for name in (
+            "checkpoint_every",
+            "keep_checkpoints",
+            "compare_teachers_every",
+            "max_inflight_steps",
+            "recompute",
+        ):
             del tree["train"][name]
         return digest(tree)
 

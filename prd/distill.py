@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -43,6 +44,8 @@ class Batch:
     """Finished fraction of the run in [0, 1]."""
     seed: int
     """Names all randomness of this micro-batch."""
+    compare: bool = False
+    """Also measure how strongly each teacher pulls, and how far they agree; changes nothing else."""
 
 
 _Question = tuple[str, str]
@@ -54,6 +57,7 @@ class _Seen:
     """What came of one denoising step, attached to the student's graph unless it will be made again."""
 
     clean: Tensor  # [B*6, 4, h, w]
+    planes: Tensor  # [B, 6, C, H, W]
     pixels: dict[_Question, Tensor]
     """What the teacher is shown, `[N, C, R, R]`."""
     cameras: dict[_Question, Cameras]
@@ -100,7 +104,10 @@ def distill(
         replies = {asked: reply.result() for asked, reply in step.replies.items()}
         for (renderer, name), reply in replies.items():
             metrics.add({f"teachers/{name}/{renderer}/{key}": value for key, value in reply.metrics.items()})
-        backward(_loss(step.see(), replies) / len(student.timesteps))
+        seen = step.see()
+        if batch.compare and not in_flight:  # of one step is enough: the last
+            metrics.add(_compare_teachers(seen, replies))
+        backward(_loss(seen, replies) / len(student.timesteps))
 
     noise = generator_for(batch.seed, "noise")
     clean = student.initial_noise(len(batch.prompts), noise)
@@ -159,7 +166,7 @@ def _see(
         )
         metrics = {"sparsity": sparsity.item(), "eikonal": eikonal.item()}
 
-    seen = _Seen(clean, {}, {}, regulariser, metrics)
+    seen = _Seen(clean, planes, {}, {}, regulariser, metrics)
     first_view = torch.randint(config.views, (prompts,), generator=draws)
     for turn, (renderer, views) in enumerate(renderings.items()):
         for name, spec in specs.items():
@@ -176,6 +183,24 @@ def _loss(seen: _Seen, replies: Mapping[_Question, TeacherReply]) -> Tensor:
         pixels = seen.pixels[asked]
         loss = loss + (pixels * reply.gradient.to(pixels)).sum()
     return loss
+
+
+def _compare_teachers(seen: _Seen, replies: Mapping[_Question, TeacherReply]) -> dict[str, float]:
+    """The gradient of each teacher for the planes, where all of them meet: its norm, its share of all norms, and the
+    cosine between each two."""
+    pulls: dict[str, Tensor] = {}
+    for name in dict.fromkeys(name for _, name in replies):
+        asked = {question: reply for question, reply in replies.items() if question[1] == name}
+        loss = _loss(seen, asked) - seen.regulariser
+        pulls[name] = torch.autograd.grad(loss, seen.planes, retain_graph=True)[0].flatten()
+    norms = {name: pull.norm().item() for name, pull in pulls.items()}
+    whole = sum(norms.values()) or 1.0
+    found = {f"teachers/{name}/planes_gradient_norm": norm for name, norm in norms.items()}
+    found |= {f"teachers/{name}/share": norm / whole for name, norm in norms.items()}
+    for one, other in combinations(pulls, 2):
+        cosine = torch.cosine_similarity(pulls[one], pulls[other], dim=0)
+        found[f"teachers/{one}~{other}/cosine"] = cosine.item()
+    return found
 
 
 def _views_for(spec: TeacherSpec, prompts: int, views: int, start: Tensor) -> Tensor:  # -> [B * spec.views]

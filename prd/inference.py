@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from infra.device import usable_device
 from infra.errors import InputError
 from infra.seeds import generator_for
 from infra.weights import resolve_weights
@@ -74,7 +75,7 @@ class TextToMesh:
             MissingError: the checkpoint or its base model is not here.
             InputError: the checkpoint is damaged, or there is no such device.
         """
-        device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = usable_device(device)
         generator = TriplaneGenerator.from_pretrained(checkpoint, precision=precision).to(device)
         base = resolve_weights(generator.config.base)
         return cls(generator, TextEncoder.from_folder(base, device))
@@ -159,14 +160,6 @@ def _colours(fields: TriplaneFields, points: Tensor) -> Tensor:  # [N, 3] -> [N,
         for part in points.split(points_at_once(device))
     ]
     return torch.cat(parts)
-
-
-def _usable(device: torch.device | str) -> torch.device:
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # unknown, not built in, not there
-        raise InputError(f"the device {device!s} cannot be used: {str(error).splitlines()[0]}") from None
-    return torch.device(device)
 
 
 class StageClock:

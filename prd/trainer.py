@@ -133,12 +133,14 @@ class Trainer:
 
     def _batch(self, part: int, progress: float) -> Batch:
         indices = self.sampler.next_batch(self.rank, self.world_size)
+        every = self.config.compare_teachers_every
         prompts = tuple(self.corpus.take(indices))
         return Batch(
             prompts=prompts,
             text=self.text_encoder.encode(prompts),
             progress=progress,
             seed=derive_seed(self.config.seed, self.rank, self.step, part),
+            compare=bool(every) and self.step % every == 0,
         )
 
     def _save(self) -> None:

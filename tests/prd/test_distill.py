@@ -1,5 +1,7 @@
 """Algorithm 1 on the miniature models: same result however steps overlap, gradients where they belong, maps right."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,7 +39,9 @@ def recipe(home):
     return read_recipe("miniature", SMALL)
 
 
-def run(recipe, config: TrainConfig, seed: int = 0) -> tuple[dict[str, Tensor], dict[str, float], int]:
+def run(
+    recipe, config: TrainConfig, seed: int = 0, compare: bool = False
+) -> tuple[dict[str, Tensor], dict[str, float], int]:
     """Gradients by name, metrics, and how often backward was called."""
     base = resolve_weights(recipe.generator.base)
     torch.manual_seed(3)
@@ -53,7 +57,7 @@ def run(recipe, config: TrainConfig, seed: int = 0) -> tuple[dict[str, Tensor], 
         loss.backward()
 
     with TeacherPool.start(recipe.teachers) as teachers:
-        metrics = distill(student, teachers, Batch(PROMPTS, text, 0.2, seed), config, backward)
+        metrics = distill(student, teachers, Batch(PROMPTS, text, 0.2, seed, compare), config, backward)
     gradients = {name: p.grad for name, p in student.named_parameters() if p.grad is not None}
     # Only a mesh has grid points to move.
     unused = "heads.deformation" if config.mesh is None else "none"
@@ -83,6 +87,22 @@ def test_a_seed_names_everything(recipe):
     first, again, other = (run(recipe, recipe.train, seed)[0] for seed in (0, 0, 1))
     name = "heads.colour.first"
     assert torch.equal(first[name], again[name]) and not torch.allclose(first[name], other[name])
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_comparing_teachers_changes_nothing(recipe, recompute):
+    config = recipe.train.model_copy(update={"recompute": recompute})
+    expected, plain, _ = run(recipe, config)
+    gradients, metrics, _ = run(recipe, config, compare=True)
+    assert all(torch.equal(gradients[name], gradient) for name, gradient in expected.items())
+    added = metrics.keys() - plain.keys()
+    names = list(recipe.teachers)
+    shares = [metrics[f"teachers/{name}/share"] for name in names]
+    assert sum(shares) == pytest.approx(1) and min(shares) > 0
+    cosines = {name for name in added if name.endswith("/cosine")}
+    assert cosines == {f"teachers/{a}~{b}/cosine" for a, b in combinations(names, 2)}
+    assert all(-1 <= metrics[name] <= 1 for name in cosines)
+    assert len(added) == 2 * len(names) + len(cosines)
 
 
 @pytest.mark.parametrize("missing", ["volume", "mesh"])
