@@ -57,7 +57,7 @@ def stage_table(runs: Sequence[Mapping[str, float]], work: Mapping[str, Work], p
         total.flops += stage.flops
         total.operands += stage.bytes
     rows.append(_row("total", [sum(run.values()) for run in runs], total, bound))
-    return _markdown(rows)
+    return markdown(rows)
 
 
 class Memory:
@@ -143,7 +143,8 @@ def _row(name: str, seconds: list[float], work: Work, bound: float) -> list[str]
     return [name, f"{best * 1e3:.1f}", f"{median * 1e3:.1f}", *(counted if bound else ["", "", ""]), ratio]
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
+    """A table, its first row the titles; all columns but the first are numbers."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(

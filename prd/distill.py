@@ -60,8 +60,6 @@ class _Seen:
     planes: Tensor  # [B, 6, C, H, W]
     pixels: dict[_Question, Tensor]
     """What the teacher is shown, `[N, C, R, R]`."""
-    cameras: dict[_Question, Cameras]
-    """From where it is seen."""
     regulariser: Tensor
     metrics: dict[str, float]
 
@@ -72,6 +70,8 @@ class _Step:
 
     see: Callable[[], _Seen]
     replies: dict[_Question, PendingReply]
+    is_last: bool
+    """Of the K."""
 
 
 def distill(
@@ -101,26 +101,32 @@ def distill(
 
     def settle() -> None:
         step = in_flight.popleft()
+        seen = step.see()  # before the answers are waited for
         replies = {asked: reply.result() for asked, reply in step.replies.items()}
         for (renderer, name), reply in replies.items():
             metrics.add({f"teachers/{name}/{renderer}/{key}": value for key, value in reply.metrics.items()})
-        seen = step.see()
-        if batch.compare and not in_flight:  # of one step is enough: the last
+        if batch.compare and step.is_last:
             metrics.add(_compare_teachers(seen, replies))
         backward(_loss(seen, replies) / len(student.timesteps))
+
+    def submit(
+        k: int, replies: dict[_Question, PendingReply], asked: _Question, pixels: Tensor, cameras: Cameras
+    ) -> None:
+        replies[asked] = teachers.submit(asked[1], _request(asked, pixels, cameras, batch, k))
 
     noise = generator_for(batch.seed, "noise")
     clean = student.initial_noise(len(batch.prompts), noise)
     for k, timestep in enumerate(student.timesteps):
         fresh = clean if k == 0 else student.initial_noise(len(batch.prompts), noise)
         noisy = fresh if k == 0 else student.schedule.add_noise(clean, fresh, timestep)
+        replies: dict[_Question, PendingReply] = {}
         see = partial(_see, student, teachers.specs, noisy, batch, k, config)
         with torch.set_grad_enabled(not config.recompute):
-            seen = see()
+            seen = see(partial(submit, k, replies))
         metrics.add(seen.metrics)
-        replies = {asked: teachers.submit(asked[1], _request(seen, asked, batch, k)) for asked in seen.pixels}
         clean = seen.clean.detach()
-        in_flight.append(_Step(see if config.recompute else partial(_as_it_is, seen), replies))
+        is_last = k == len(student.timesteps) - 1
+        in_flight.append(_Step(see if config.recompute else partial(_as_it_is, seen), replies, is_last))
         del seen  # with `recompute`, a step in flight holds no picture
         if len(in_flight) == config.max_inflight_steps:
             settle()
@@ -133,6 +139,10 @@ def _as_it_is(seen: _Seen) -> _Seen:
     return seen
 
 
+def _show_nobody(asked: _Question, pixels: Tensor, cameras: Cameras) -> None:
+    """They have seen it."""
+
+
 def _see(
     student: TriplaneGenerator,
     specs: Mapping[str, TeacherSpec],
@@ -140,8 +150,10 @@ def _see(
     batch: Batch,
     k: int,
     config: TrainConfig,
+    show: Callable[[_Question, Tensor, Cameras], None] = _show_nobody,
 ) -> _Seen:
-    """Denoise, decode and render; the same whenever it is called before the optimiser's next step."""
+    """Denoise, decode and render; the same whenever it is called before the optimiser's next step. Teachers are shown
+    each rendering as soon as it is there, so that they begin while the next one is made."""
     timestep = student.timesteps[k]
     clean = student.schedule.predict_clean(noisy, student.predict_noise(noisy, timestep, batch.text), timestep)
     planes = student.decode(clean)
@@ -150,14 +162,20 @@ def _see(
     cameras = sample_training_cameras(prompts, config.views, draws, config.cameras).to(planes.device)
     background = _background(prompts, config, draws).to(planes.device)
 
+    first_view = torch.randint(config.views, (prompts,), generator=draws)
+
+    pixels: dict[_Question, Tensor] = {}
+    metrics: dict[str, float] = {}
     # A step that nothing sees still takes part in the backward pass, on every process alike.
-    regulariser, metrics = planes.sum() * 0.0, {}
-    renderings: dict[str, RenderedViews] = {}
+    regulariser = planes.sum() * 0.0
     if config.mesh is not None:
-        renderings["mesh"] = render_mesh(fields, cameras, background, config.mesh)
+        views = render_mesh(fields, cameras, background, config.mesh)
+        pixels |= _shown("mesh", views, cameras, first_view, specs, show)
     if config.volume is not None:
+        # The opposite views of the mesh's: a teacher of single pictures sees two sides of an object.
+        opposite = first_view + config.views // 2
         volume = render_volume(fields, cameras, background, config.volume, batch.progress, draws)
-        renderings["volume"] = volume.views
+        pixels |= _shown("volume", volume.views, cameras, opposite, specs, show)
         sparsity, eikonal = volume.sparsity(), volume.eikonal()
         regulariser = (
             regulariser
@@ -165,15 +183,25 @@ def _see(
             + config.volume.eikonal.at(batch.progress) * eikonal
         )
         metrics = {"sparsity": sparsity.item(), "eikonal": eikonal.item()}
+    return _Seen(clean, planes, pixels, regulariser, metrics)
 
-    seen = _Seen(clean, planes, {}, {}, regulariser, metrics)
-    first_view = torch.randint(config.views, (prompts,), generator=draws)
-    for turn, (renderer, views) in enumerate(renderings.items()):
-        for name, spec in specs.items():
-            chosen = _views_for(spec, prompts, config.views, first_view + turn * (config.views // 2))
-            seen.pixels[renderer, name] = teacher_pixels(views.select(chosen), spec)
-            seen.cameras[renderer, name] = cameras.select(chosen)
-    return seen
+
+def _shown(
+    renderer: str,
+    views: RenderedViews,
+    cameras: Cameras,
+    first_view: Tensor,  # [B] of a prompt, for teachers that see only some
+    specs: Mapping[str, TeacherSpec],
+    show: Callable[[_Question, Tensor, Cameras], None],
+) -> dict[_Question, Tensor]:
+    """Show every teacher what it looks at of one rendering."""
+    prompts = len(first_view)
+    shown: dict[_Question, Tensor] = {}
+    for name, spec in specs.items():
+        chosen = _views_for(spec, prompts, len(cameras) // prompts, first_view)
+        shown[renderer, name] = teacher_pixels(views.select(chosen), spec)
+        show((renderer, name), shown[renderer, name], cameras.select(chosen))
+    return shown
 
 
 def _loss(seen: _Seen, replies: Mapping[_Question, TeacherReply]) -> Tensor:
@@ -211,10 +239,9 @@ def _views_for(spec: TeacherSpec, prompts: int, views: int, start: Tensor) -> Te
     return (torch.arange(prompts).unsqueeze(1) * views + (start.unsqueeze(1) + offsets) % views).flatten()
 
 
-def _request(seen: _Seen, asked: _Question, batch: Batch, k: int) -> TeacherRequest:
-    cameras = seen.cameras[asked]
+def _request(asked: _Question, pixels: Tensor, cameras: Cameras, batch: Batch, k: int) -> TeacherRequest:
     return TeacherRequest(
-        pixels=seen.pixels[asked].detach(),
+        pixels=pixels.detach(),
         c2w=cameras.c2w,
         relative_distance=cameras.relative_distance,
         prompts=batch.prompts,
