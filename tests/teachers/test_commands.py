@@ -1,5 +1,10 @@
 """`prd teachers …`: looking at teachers, timing them, putting them through the contract."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
@@ -50,3 +55,16 @@ def test_check_says_what_is_broken(home):
     careless = ["teachers.mvdream=null", "teachers.stable_diffusion.kind=specimens:Careless"]
     with pytest.raises(InputError, match="breaches of the contract"):
         prd("check", *careless)
+
+
+def test_a_teacher_of_ones_own_is_found_in_the_working_directory(home, tmp_path):
+    """By the command as it is installed, whose own folder comes first in Python's path."""
+    (tmp_path / "mine.py").write_text("from specimens import Plain as Mine\n")
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nextends: miniature\nteachers:\n  stable_diffusion: null\n  mvdream: null\n  richdreamer: null\n"
+        "  mine: {kind: 'mine:Mine', weights: miniature/mvdream, resolution: 8, guidance_scale: 1}\n"
+    )
+    command = [Path(sys.executable).with_name("prd"), "teachers", "check", "--recipe", "mine.yaml"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "mine: keeps the contract\n", done.stderr
