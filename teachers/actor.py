@@ -60,6 +60,15 @@ class TeacherActor:
         except PRDError as error:
             return error
 
+    def answer_directly(self, pixels: torch.Tensor, rest: dict[str, Any]) -> dict[str, Any] | PRDError:
+        """Answer a request whose pixels, and whose gradient, travel apart from the rest and as tensors."""
+        try:
+            request = from_wire(TeacherRequest, {**rest, "pixels": pixels})
+            reply = ask(self._seat.name, self._ready(), request)
+        except PRDError as error:
+            return error
+        return {"gradient": reply.gradient.detach().float().contiguous(), "metrics": reply.metrics}
+
     def _ready(self) -> Teacher:
         self._teacher = self._teacher or self._seat.load(self._device)
         return self._teacher

@@ -15,6 +15,9 @@ class ActorPlacement(Config):
     cpus: float = Field(default=1.0, ge=0.0)
     replicas: int = Field(default=1, ge=1)
     """Actors that share the calls."""
+    transport: Literal["store", "direct"] = "store"
+    """`direct`: pixels and gradients go from GPU to GPU (Ray's direct transport, which needs the package nixl); else
+    through main memory and Ray's object store."""
 
 
 Placement = Literal["local"] | ActorPlacement

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from infra.errors import PRDError, TrainingError, UnavailableError
+from infra.errors import PRDError, RecipeError, TrainingError, UnavailableError
 from infra.progress import console
 from infra.weights import find_weights
 from teachers.actor import Seat, TeacherActor, ask, from_wire, to_wire
@@ -27,6 +28,8 @@ REPEATS = 5
 """How often a call is made again after its actor was lost."""
 _REMIND_SECONDS = 30.0
 _PATIENCE_SECONDS = 1800.0
+_DIRECT = "nixl"
+_DIRECT_PATIENCE_SECONDS = 120.0
 _RESUME = "the run can be resumed from its last checkpoint; the actor's log is in Ray's session folder"
 
 
@@ -46,10 +49,11 @@ class TeacherPool:
             configs: name → teacher. Those with `placement: local` start nothing.
 
         Raises:
-            RecipeError: a `kind` does not exist.
+            RecipeError: a `kind` does not exist, or a package that a transport needs.
         """
         for name, config in configs.items():
             require_kind(name, config)
+            _require_transport(name, config)
         seats = {name: Seat(name, config, find_weights(config.weights)) for name, config in configs.items()}
         pool = cls(seats, {})
         pool._actors = {
@@ -99,6 +103,9 @@ class TeacherPool:
         if actors is None:
             return _LocalReply(self, name, request)
         actor = actors[request.seed % len(actors)]
+        placement = self._seats[name].config.placement
+        if isinstance(placement, ActorPlacement) and placement.transport == "direct" and _in_an_actor():
+            return _DirectReply(name, actor, request)
         return _RemoteReply(name, actor.answer.remote(to_wire(request)))
 
     def close(self) -> None:
@@ -165,11 +172,61 @@ class _RemoteReply:
         return _require_finite(self.name, from_wire(TeacherReply, _read(self.name, reference)))
 
 
+class _DirectReply:
+    """An answer that comes from GPU to GPU.
+
+    What an actor holds for it is lost with the actor, and Ray's own repeats do not bring it back. So the request is
+    kept, and made again through the store, which does not fail in this way.
+    """
+
+    def __init__(self, name: str, actor: "ActorHandle", request: TeacherRequest) -> None:
+        import ray
+
+        self._name, self._actor, self._request = name, actor, request
+        rest = {key: value for key, value in to_wire(request).items() if key != "pixels"}
+        # Held until the answer is there: the actor fetches the pixels from this process.
+        self._pixels = ray.put(request.pixels.contiguous(), _tensor_transport=_DIRECT)
+        self._answer: ObjectRef[Any] | None = actor.answer_directly.options(tensor_transport=_DIRECT).remote(
+            self._pixels, rest
+        )
+
+    def result(self) -> TeacherReply:
+        import ray
+        from ray.exceptions import RayError
+
+        reference, self._answer = self._answer, None
+        if reference is None:
+            raise RuntimeError("a reply can be read once")
+        try:
+            value = ray.get(reference, timeout=_DIRECT_PATIENCE_SECONDS)
+        except RayError as error:
+            reason = str(error).strip().partition("\n")[0]
+            console.print(f"teacher {self._name!r} is asked again through Ray's store: {reason}", markup=False)
+            return _RemoteReply(self._name, self._actor.answer.remote(to_wire(self._request))).result()
+        if isinstance(value, PRDError):
+            raise value
+        return _require_finite(self._name, TeacherReply(value["gradient"], value["metrics"]))
+
+
+def _require_transport(name: str, config: TeacherConfig) -> None:
+    placement = config.placement
+    if isinstance(placement, ActorPlacement) and placement.transport == "direct" and find_spec("nixl") is None:
+        raise RecipeError(f"teachers.{name}.placement.transport: direct needs nixl", "pip install '.[cuda]'")
+
+
+def _in_an_actor() -> bool:
+    """Whether this process is one of Ray's actors, as training's workers are: only they can send tensors directly."""
+    import ray
+
+    return ray.get_runtime_context().get_actor_id() is not None
+
+
 def _start_actor(seat: Seat, placement: ActorPlacement) -> "ActorHandle":
     import ray
 
     # A crash loop ends with the calls: each is repeated a bounded number of times.
-    actor = ray.remote(TeacherActor).options(
+    remote: Any = ray.remote(enable_tensor_transport=placement.transport == "direct")  # type: ignore[call-overload]
+    actor = remote(TeacherActor).options(
         num_cpus=placement.cpus, num_gpus=placement.gpus, max_restarts=-1, max_task_retries=REPEATS
     )
     return cast("ActorHandle", actor.remote(seat, placement))
