@@ -6,31 +6,24 @@ the actor and repeats the call.
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from infra.errors import PRDError, RecipeError, TrainingError, UnavailableError
+from infra.errors import RecipeError, UnavailableError
 from infra.progress import console
 from infra.weights import find_weights
-from teachers.actor import Seat, TeacherActor, ask, from_wire, to_wire
+from teachers.actor import Seat, TeacherActor, to_wire
 from teachers.config import ActorPlacement, TeacherConfig
-from teachers.contract import PendingReply, Teacher, TeacherReply, TeacherRequest, TeacherSpec
+from teachers.contract import PendingReply, Teacher, TeacherRequest, TeacherSpec
 from teachers.registry import require_kind, teacher_spec
+from teachers.replies import PATIENCE_SECONDS, REPEATS, DirectReply, LocalReply, RemoteReply, read
 
 if TYPE_CHECKING:
-    from ray import ObjectRef
     from ray.actor import ActorHandle
 
-REPEATS = 5
-"""How often a call is made again after its actor was lost."""
 _REMIND_SECONDS = 30.0
-_PATIENCE_SECONDS = 1800.0
-_DIRECT = "nixl"
-_DIRECT_PATIENCE_SECONDS = 120.0
-_RESUME = "the run can be resumed from its last checkpoint; the actor's log is in Ray's session folder"
 
 
 class TeacherPool:
@@ -80,14 +73,14 @@ class TeacherPool:
             return
         import ray
 
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         waiting: dict[Any, str] = {
             actor.load.remote(): name for name, actors in self._actors.items() for actor in actors
         }
         while waiting:
             done, _ = ray.wait(list(waiting), timeout=_REMIND_SECONDS)
             for reference in done:
-                _read(waiting.pop(reference), reference)
+                read(waiting.pop(reference), reference)
             if done:
                 continue
             missing = f"{self._needs(waiting.values())}; {_cluster()}"
@@ -101,12 +94,12 @@ class TeacherPool:
         """Ask a teacher; the answer is computed elsewhere, or by a local teacher when it is read."""
         actors = self._actors.get(name)
         if actors is None:
-            return _LocalReply(self, name, request)
+            return LocalReply(partial(self._local, name), name, request)
         actor = actors[request.seed % len(actors)]
         placement = self._seats[name].config.placement
         if isinstance(placement, ActorPlacement) and placement.transport == "direct" and _in_an_actor():
-            return _DirectReply(name, actor, request)
-        return _RemoteReply(name, actor.answer.remote(to_wire(request)))
+            return DirectReply(name, actor, request)
+        return RemoteReply(name, actor.answer.remote(to_wire(request)))
 
     def close(self) -> None:
         """End the actors and forget local teachers; safe to call twice."""
@@ -150,64 +143,6 @@ class TeacherPool:
         )
 
 
-@dataclass
-class _LocalReply:
-    pool: TeacherPool
-    name: str
-    request: TeacherRequest
-
-    def result(self) -> TeacherReply:
-        return _require_finite(self.name, ask(self.name, self.pool._local(self.name), self.request))
-
-
-@dataclass
-class _RemoteReply:
-    name: str
-    reference: "ObjectRef[Any] | None"
-
-    def result(self) -> TeacherReply:
-        reference, self.reference = self.reference, None  # the store may drop it as soon as it is read
-        if reference is None:
-            raise RuntimeError("a reply can be read once")
-        return _require_finite(self.name, from_wire(TeacherReply, _read(self.name, reference)))
-
-
-class _DirectReply:
-    """An answer that comes from GPU to GPU.
-
-    What an actor holds for it is lost with the actor, and Ray's own repeats do not bring it back. So the request is
-    kept, and made again through the store, which does not fail in this way.
-    """
-
-    def __init__(self, name: str, actor: "ActorHandle", request: TeacherRequest) -> None:
-        import ray
-
-        self._name, self._actor, self._request = name, actor, request
-        rest = {key: value for key, value in to_wire(request).items() if key != "pixels"}
-        # Held until the answer is there: the actor fetches the pixels from this process.
-        self._pixels = ray.put(request.pixels.contiguous(), _tensor_transport=_DIRECT)
-        self._answer: ObjectRef[Any] | None = actor.answer_directly.options(tensor_transport=_DIRECT).remote(
-            self._pixels, rest
-        )
-
-    def result(self) -> TeacherReply:
-        import ray
-        from ray.exceptions import RayError
-
-        reference, self._answer = self._answer, None
-        if reference is None:
-            raise RuntimeError("a reply can be read once")
-        try:
-            value = ray.get(reference, timeout=_DIRECT_PATIENCE_SECONDS)
-        except RayError as error:
-            reason = str(error).strip().partition("\n")[0]
-            console.print(f"teacher {self._name!r} is asked again through Ray's store: {reason}", markup=False)
-            return _RemoteReply(self._name, self._actor.answer.remote(to_wire(self._request))).result()
-        if isinstance(value, PRDError):
-            raise value
-        return _require_finite(self._name, TeacherReply(value["gradient"], value["metrics"]))
-
-
 def _require_transport(name: str, config: TeacherConfig) -> None:
     placement = config.placement
     if isinstance(placement, ActorPlacement) and placement.transport == "direct" and find_spec("nixl") is None:
@@ -230,36 +165,6 @@ def _start_actor(seat: Seat, placement: ActorPlacement) -> "ActorHandle":
         num_cpus=placement.cpus, num_gpus=placement.gpus, max_restarts=-1, max_task_retries=REPEATS
     )
     return cast("ActorHandle", actor.remote(seat, placement))
-
-
-def _read(name: str, reference: "ObjectRef[Any]") -> Any:
-    """The value of a reference, with every failure as an error of ours."""
-    import ray
-    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
-
-    try:
-        value = ray.get(reference, timeout=_PATIENCE_SECONDS)
-    except GetTimeoutError:
-        raise TrainingError(f"teacher {name!r} gave no answer in {_PATIENCE_SECONDS:.0f} s", _RESUME) from None
-    except RayTaskError as error:
-        raise TrainingError(f"teacher {name!r} failed: {error.cause!r}", _RESUME) from error
-    except RayError as error:
-        reason = str(error).partition("\n")[0]
-        raise TrainingError(
-            f"teacher {name!r} stayed away after {REPEATS} repeats of the call: {reason}", _RESUME
-        ) from error
-    if isinstance(value, PRDError):
-        raise value
-    return value
-
-
-def _require_finite(name: str, reply: TeacherReply) -> TeacherReply:
-    if not reply.gradient.isfinite().all():
-        raise TrainingError(
-            f"teacher {name!r} returned a gradient with values that are not finite",
-            "with precision fp16, try bf16 or fp32; the run can be resumed from its last checkpoint",
-        )
-    return reply
 
 
 def _cluster() -> str:

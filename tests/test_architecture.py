@@ -19,7 +19,7 @@ MAY_IMPORT = {
 }
 ONLY_IN = {
     "prefect": ("flows/",),
-    "ray": ("teachers/pool.py", "prd/launch.py", "prompts/", "infra/cluster.py"),
+    "ray": ("teachers/pool.py", "teachers/replies.py", "prd/launch.py", "prompts/", "infra/cluster.py"),
     "deepspeed": ("prd/engine.py",),
     "mlflow": ("evaluation/registry.py", "infra/tracking.py"),
 }

@@ -10,6 +10,7 @@ from specimens import request_for
 
 from infra.errors import MissingError, RecipeError
 from teachers import pool as pool_module
+from teachers import replies
 from teachers.pool import TeacherPool
 
 DIRECT = {"cpus": 0.25, "transport": "direct"}
@@ -38,9 +39,9 @@ class Worker:
     """A training process: only actors send tensors directly."""
 
     def answers(self, pool: TeacherPool, name: str, kill_first: bool) -> dict[int, torch.Tensor]:
-        pool_module._DIRECT_PATIENCE_SECONDS = 20.0
+        replies._DIRECT_PATIENCE_SECONDS = 20.0
         pending = {seed: pool.submit(name, request_for(pool.specs[name], seed=seed)) for seed in SEEDS}
-        assert {type(reply) for reply in pending.values()} == {pool_module._DirectReply}
+        assert {type(reply) for reply in pending.values()} == {replies.DirectReply}
         if kill_first:
             ray.wait([pending[SEEDS[0]]._answer], fetch_local=False)  # it is there, and about to be lost
             ray.kill(pool._actors[name][0], no_restart=False)

@@ -10,6 +10,7 @@ from specimens import request_for
 
 from infra.errors import MissingError, RecipeError, TrainingError
 from teachers import pool as pool_module
+from teachers import replies
 from teachers.pool import TeacherPool
 
 ACTOR = {"cpus": 0.25}
@@ -71,10 +72,10 @@ def test_pool_in_another_process_and_calls_spread_over_replicas(cluster, configu
         return answers(pool, seeds=range(4))
 
     with TeacherPool.start({"own": section}) as pool:
-        replies = ray.get(ask.remote(pool))
-        for (_, seed), reply in replies.items():
+        found = ray.get(ask.remote(pool))
+        for (_, seed), reply in found.items():
             assert torch.equal(reply.gradient, request_for(pool.specs["own"], seed=seed).pixels - seed)
-        pids = [reply.metrics["pid"] for reply in replies.values()]
+        pids = [reply.metrics["pid"] for reply in found.values()]
         assert pids[0] == pids[2] != pids[1] == pids[3]
 
         reply = pool.submit("own", request_for(pool.specs["own"]))
@@ -84,7 +85,8 @@ def test_pool_in_another_process_and_calls_spread_over_replicas(cluster, configu
 
 
 def test_every_failure_of_an_actor_has_its_own_message(cluster, configure, home, monkeypatch):
-    monkeypatch.setattr(pool_module, "REPEATS", 1)
+    for module in (pool_module, replies):
+        monkeypatch.setattr(module, "REPEATS", 1)
     sections = {
         "gone": configure("specimens:Plain", weights="miniature/none", placement=ACTOR),
         "moody": configure("specimens:Moody", placement=ACTOR),
