@@ -85,11 +85,13 @@ class Destination:
             with self.index.open("a", encoding="utf-8") as index:
                 index.write(_as_line(line))
 
-    def clear(self, path: Path) -> None:
-        """Remove an object of this folder, with what was written beside it; of a single file nothing but it."""
-        beside = [] if self.file else [*self.folder.glob(f"{path.stem}.*"), *self.folder.glob(f"{path.stem}-turn*.*")]
-        for stale in {path, *beside}:
-            stale.unlink(missing_ok=True)
+    def files(self) -> dict[str, list[str]]:
+        """Meshes that the folder's index tells of, however they were made → their files: all that is ours there.
+
+        Raises:
+            InputError: it is no index of this command.
+        """
+        return {name: files_of(line) for name, line in self._lines().items()}
 
     def _lines(self) -> dict[str, dict[str, Any]]:
         """The index by file name, without failures. A last line that was cut short is none."""
@@ -113,7 +115,7 @@ class Destination:
 
 def files_of(line: Mapping[str, Any]) -> list[str]:
     """Names of the files that a line of the index tells of."""
-    return [line[key] for key in ("file", "turntable") if line.get(key)]
+    return [line[key] for key in ("file", "turntable") if line.get(key)] + list(line.get("beside", ()))
 
 
 def _as_line(entry: Mapping[str, Any]) -> str:

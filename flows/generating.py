@@ -61,6 +61,8 @@ class Record:
     warnings: tuple[str, ...] = ()
     failure: str | None = None
     turntable: str | None = None
+    beside: tuple[str, ...] = ()
+    """What else belongs to the mesh, e.g. its texture."""
 
 
 def read_prompts(given: Sequence[str], file: str | None) -> list[str]:
@@ -126,7 +128,7 @@ def generate_files(
     if finish.turntable not in (None, *KINDS):
         raise InputError(f"--turntable {finish.turntable} is not known", f"choose from {', '.join(KINDS)}")
     with destination.hold():
-        lines = destination.kept(named, settings)
+        lines, ours = destination.kept(named, settings), destination.files()
         missing = {path: ask for path, ask in asked.items() if path.name not in lines}
         if lines:
             console.print(f"{len(lines)} of {len(asked)} objects are there already", soft_wrap=True)
@@ -140,7 +142,10 @@ def generate_files(
         made = pipeline.generate(texts, their_seeds, resolution, batch_size)
         records, bent = [], 0
         for path, one in zip(missing, track(made, "generating", total=len(missing)), strict=True):
-            record = _write(one, path, finish, pipeline, destination, settings)
+            for stale in ours.get(path.name, ()):  # what another call left is not of this object
+                (path.parent / stale).unlink(missing_ok=True)
+            record = Record(None, one.prompt, one.seed, settings, seconds=one.seconds)
+            _write(one, path, finish, pipeline, record)
             records.append(record)
             bent += one.bent
             lines[path.name] = asdict(record)
@@ -152,29 +157,21 @@ def generate_files(
     _sum_up(records, bent, destination)
 
 
-def _write(
-    one: "GeneratedObject",
-    path: Path,
-    finish: Finish,
-    pipeline: "TextToMesh",
-    destination: Destination,
-    settings: str,
-) -> Record:
+def _write(one: "GeneratedObject", path: Path, finish: Finish, pipeline: "TextToMesh", record: Record) -> None:
+    """Finish an object, write its files, and complete its record; what fails leaves none of them."""
     from prd.cleanup import without_floaters
     from prd.decimate import decimated
     from prd.export import write_mesh
     from prd.inference import StageClock
     from prd.turntable import write_turntable
 
-    record = Record(None, one.prompt, one.seed, settings, seconds=one.seconds)
     warnings = ["its field has no surface of its own; a stand-in was written"] if one.bent else []
     if pipeline.text_encoder.is_cut(one.prompt):
         warnings.append("the prompt is too long; its end was not read")
+    written: list[str] = []
     mesh, clock = one.mesh, StageClock(pipeline.device, 1, one.seconds)
     turntable = path.with_name(f"{path.stem}-turntable.{finish.turntable}") if finish.turntable else None
     try:
-        if destination.index:
-            destination.clear(path)  # what another call left is not of this object
         if one.failure:
             raise InputError(one.failure)
         if finish.clean:
@@ -187,21 +184,24 @@ def _write(
             clock.lap("decimate")
             if len(mesh.faces) > finish.faces:
                 warnings.append(f"its shape needs more than {finish.faces} faces")
-        write_mesh(mesh, path, finish.texture_for(path.suffix.lower()), one.colour_at)
+        record.beside = tuple(write_mesh(mesh, path, finish.texture_for(path.suffix.lower()), one.colour_at))
+        written = [path.name, *record.beside]
         clock.lap("export")
         if turntable:
+            written.append(turntable.name)
             write_turntable(mesh, turntable, pipeline.device)
             clock.lap("turntable")
             record.turntable = turntable.name
         record.file, record.vertices, record.faces = path.name, len(mesh.vertices), len(mesh.faces)
     except (InputError, RuntimeError, MemoryError) as error:  # out of memory, and what mesh libraries raise
         record.failure = str(error).partition("\n")[0] or type(error).__name__
-        destination.clear(path)
+        record.turntable, record.beside = None, ()
+        for name in written:
+            (path.parent / name).unlink(missing_ok=True)
     except OSError as error:
-        culprit = error.filename or path
+        culprit = turntable if turntable and error.filename and Path(error.filename) == turntable else path
         raise MissingError(f"{culprit} cannot be written: {error.strerror or error}", "check the disk") from None
     record.warnings = tuple(warnings)
-    return record
 
 
 def _tell(name: str, record: Record) -> None:

@@ -24,7 +24,7 @@ def write_mesh(
     path: Path,
     texture_size: int | None = None,
     colour_at: ColourAt | None = None,
-) -> None:
+) -> list[str]:
     """Write a mesh in the format that the suffix names, whole or not at all.
 
     GLB is written with y up and the front at +z, as its standard wants; the others keep z up and the front at +x, and
@@ -36,6 +36,9 @@ def write_mesh(
         path: ends with one of `SUFFIXES`; its folder exists.
         texture_size: side of a square texture, unwrapped and baked; None for vertex colours.
         colour_at: for a texture finer than the vertices; by default their colours are interpolated.
+
+    Returns:
+        Names of what it wrote beside the mesh.
 
     Raises:
         InputError: another suffix, or a mesh that is empty or not finite.
@@ -58,9 +61,11 @@ def write_mesh(
             _write_with_trimesh(mesh, made, suffix, skin)
         if not made.is_file():
             raise OSError(f"{path} was not written")
-        # The mesh last: where it is, all it refers to is.
-        for file in sorted(made.parent.iterdir(), key=lambda file: file == made):
-            file.replace(path if file == made else path.parent / file.name)
+        beside = sorted(file.name for file in made.parent.iterdir() if file != made)
+        for name in beside:
+            (made.parent / name).replace(path.parent / name)
+        made.replace(path)  # last: where it is, all it refers to is
+    return beside
 
 
 def _write_with_trimesh(mesh: Mesh, path: Path, suffix: str, skin: Textured | None) -> None:

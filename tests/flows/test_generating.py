@@ -198,6 +198,25 @@ def test_what_is_there_already_is_not_made_again(generate, checkpoint):
     assert files_in("made") == [f"{n:04d}.{kind}" for n in range(3) for kind in ("mtl", "obj", "png")] + ["index.jsonl"]
 
 
+def test_what_is_not_ours_stays(generate, publish_untrained, small, monkeypatch):
+    """A folder that was there before, with files of like names; objects are made in it, or fail."""
+    checkpoint = publish_untrained(small, 5)
+    Path("made").mkdir()
+    for name in ("0000.png", "0000-turntable.gif", "0001.png", "0001.blend"):
+        (Path("made") / name).write_text("mine")
+    generate(checkpoint, "a red cube", "a blue ball", "--out", "made")
+    generate(checkpoint, "a red cube", "a blue ball", "--out", "made", "--resolution", "8", "--format", "glb")
+    for name in ("0000.png", "0000-turntable.gif", "0001.png", "0001.blend"):
+        assert (Path("made") / name).read_text() == "mine"
+    Path("other").mkdir()
+    Path("other/0000.png").write_text("mine")
+    monkeypatch.setattr("prd.inference.why_unusable", lambda _: "spoilt")
+    with pytest.raises(PartialError):
+        generate(checkpoint, "a red cube", "a blue ball", "--out", "other")
+    assert files_in("other") == ["0000.png", "index.jsonl"]
+    assert Path("other/0000.png").read_text() == "mine"
+
+
 def test_two_calls_do_not_write_to_one_folder(generate, checkpoint):
     Path("made").mkdir()
     with folder_lock(Path("made/index")), pytest.raises(BusyError):
@@ -267,8 +286,6 @@ def test_one_failure_does_not_end_the_rest(generate, checkpoint, monkeypatch):
         return planes
 
     monkeypatch.setattr(TriplaneGenerator, "decode", spoilt)
-    Path("made").mkdir()
-    Path("made/0001.glb").write_text("of an earlier run")
     with pytest.raises(PartialError, match="1 of 3 objects could not be made: its field has values that are not"):
         generate(checkpoint, "a red cube", "a blue ball", "a green torus", "--out", "made")
     assert files_in("made") == ["0000.glb", "0002.glb", "index.jsonl"]
