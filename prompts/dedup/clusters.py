@@ -1,0 +1,99 @@
+"""From pairs to clusters, each with one prompt that stays and to which every other is directly related."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from prompts.dedup.joins import TAG
+
+
+def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Which prompt stays for each, and by which rule.
+
+    Slips, function words and order do not change the meaning, so prompts that are linked by these are one. A tag does
+    change it a little: there a chain may lead far away, so a prompt joins only one that it is directly paired with,
+    the one with the most such pairs first.
+
+    Args:
+        pairs: [E, 3] prompt, other prompt, rule.
+        rows: how many prompts; those with a lower index stay where there is nothing else to choose by.
+
+    Returns:
+        [N] the prompt that stays, itself for one that does, and [N] the rule, 0 for one that stays.
+    """
+    strict, loose = pairs[pairs[:, 2] != TAG], pairs[pairs[:, 2] == TAG]
+    parents = np.arange(rows, dtype=np.int32)
+    _unite(parents, strict)
+    degrees = np.bincount(pairs[:, :2].ravel(), minlength=rows).astype(np.int32)
+    centres = _centres(parents, degrees)
+    linked = np.stack([centres[parents[loose[:, 0]]], centres[parents[loose[:, 1]]]], axis=1).astype(np.int32)
+    linked = linked[linked[:, 0] != linked[:, 1]]
+    linked = np.unique(np.concatenate([linked, linked[:, ::-1]]), axis=0) if len(linked) else linked
+    bounds = np.searchsorted(linked[:, 0], np.arange(rows + 1))
+    ties = np.diff(bounds)
+    order = np.argsort(-ties[ties > 0], kind="stable")
+    candidates = np.flatnonzero(ties > 0)[order]
+    kept = _stars(candidates, bounds, linked[:, 1].copy(), rows)
+    own = centres[parents]
+    result = kept[own]
+    rules = np.zeros(rows, np.int8)
+    rules[result != own] = TAG
+    _strict_rules(strict, rules)
+    rules[(result == own) & (np.arange(rows) == own)] = 0
+    return result, rules
+
+
+@njit(cache=True, nogil=True)
+def _root(parents, row):
+    while parents[row] != row:
+        parents[row] = parents[parents[row]]
+        row = parents[row]
+    return row
+
+
+@njit(cache=True, nogil=True)
+def _unite(parents, pairs):
+    for index in range(len(pairs)):
+        one, other = _root(parents, pairs[index, 0]), _root(parents, pairs[index, 1])
+        if one < other:
+            parents[other] = one
+        else:
+            parents[one] = other
+    for row in range(len(parents)):
+        parents[row] = _root(parents, row)
+
+
+@njit(cache=True, nogil=True)
+def _centres(parents, degrees):
+    """[N] by root: the member with the most pairs, the first of equals."""
+    best = parents.copy()
+    for row in range(len(parents)):
+        root = parents[row]
+        if degrees[row] > degrees[best[root]]:
+            best[root] = row
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _stars(candidates, bounds, others, rows):
+    kept = np.arange(rows).astype(np.int32)
+    taken = np.zeros(rows, np.bool_)
+    for centre in candidates:
+        if taken[centre]:
+            continue
+        taken[centre] = True
+        for place in range(bounds[centre], bounds[centre + 1]):
+            other = others[place]
+            if not taken[other]:
+                taken[other] = True
+                kept[other] = centre
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _strict_rules(pairs, rules):
+    for index in range(len(pairs)):
+        for side in range(2):
+            row = pairs[index, side]
+            if rules[row] == 0:
+                rules[row] = pairs[index, 2]

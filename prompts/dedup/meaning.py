@@ -1,0 +1,240 @@
+"""What may differ between two prompts that mean the same: the guard every pair has to pass.
+
+Legend: all functions look at words `words[first:last]` of a prompt in a `Tokens`.
+"""
+
+import numpy as np
+from numba import njit
+
+from prompts.dedup.language import ARTICLE, CONJUNCTION_WORD, FUNCTION, GUARDED, NUMERIC
+
+DIFFERENT, SAME, MOVED = 0, 1, 2
+"""Results of `same_order`; SAME is that of the words of meaning."""
+SURE, DOUBTFUL = 1, 2
+"""Results of `is_slip`."""
+MOST_WORDS = 512
+"""Longer prompts are not compared."""
+
+
+@njit(cache=True, nogil=True)
+def is_slip(spellings, starts, kinds, counts, known, one, other, context):
+    """Whether `one` is a misspelling of `other`, or the other way round: `SURE`, `DOUBTFUL` or 0.
+
+    One letter more, less or other, or two exchanged; and only one of the two is a word that people use: it is known, or
+    much more frequent. Of two known words the much rarer one may still be a slip, which their neighbours must tell.
+    A plural is no slip, and neither is anything with a digit.
+
+    Args:
+        counts: [W] prompts that hold the word.
+        known: [W] whether it is a usual word.
+        context: how many other words of meaning the two prompts share.
+    """
+    if (kinds[one] | kinds[other]) & NUMERIC or kinds[one] & kinds[other] & (GUARDED | FUNCTION):
+        return 0
+    a, b = starts[one], starts[other]
+    n, m = starts[one + 1] - a, starts[other + 1] - b
+    if n > m:
+        one, other, a, b, n, m = other, one, b, a, m, n
+    foreign = False
+    for place in range(b, b + m):
+        foreign = foreign or spellings[place] >= 128
+    allowed = 2 if foreign else 1
+    if m - n > allowed or m < 4 or n < 3:
+        return 0
+    if m == n + 1 and spellings[b + m - 1] == 115 and _equal(spellings, a, b, n):
+        return 0  # a plural
+    if not _within(spellings, a, n, b, m, allowed):
+        return 0
+    if n == m and n >= 3 and spellings[a + n - 1] == 110 and spellings[b + n - 1] == 110:
+        # man, men
+        if spellings[a + n - 3] == 109 and spellings[b + n - 3] == 109 and spellings[a + n - 2] != spellings[b + n - 2]:
+            return 0
+    if kinds[other] & FUNCTION or (not kinds[one] & FUNCTION and counts[other] > counts[one]):
+        right, wrong = other, one
+    else:
+        right, wrong = one, other
+    common = kinds[right] & FUNCTION != 0 or counts[right] >= 8 * counts[wrong]
+    if known[right] and known[wrong]:
+        return DOUBTFUL if common else 0
+    if known[right] or known[wrong]:
+        return SURE if common or (known[right] and counts[wrong] <= max(2, counts[right] // 4)) else 0
+    return SURE if common or (counts[wrong] <= 2 and context >= 3 and m >= 5) else 0
+
+
+@njit(cache=True, nogil=True)
+def _equal(spellings, a, b, length):
+    for place in range(length):
+        if spellings[a + place] != spellings[b + place]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _within(spellings, a, n, b, m, allowed):
+    """Whether at most `allowed` bytes are more, less or other, or one pair is exchanged; n <= m."""
+    head = 0
+    while head < n and spellings[a + head] == spellings[b + head]:
+        head += 1
+    tail = 0
+    while tail < n - head and spellings[a + n - 1 - tail] == spellings[b + m - 1 - tail]:
+        tail += 1
+    left, right = n - head - tail, m - head - tail
+    if right <= allowed:
+        return True
+    return (
+        left == 2
+        and right == 2
+        and spellings[a + head] == spellings[b + head + 1]
+        and spellings[a + head + 1] == spellings[b + head]
+    )
+
+
+@njit(cache=True, nogil=True)
+def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, old, new, scratch):
+    """Whether two prompts of equal words of meaning say them in an order that means the same: `SAME`, `MOVED` or 0.
+
+    Either the words of meaning come in the same order; or whole parts (between commas, brackets and `and`) change
+    places; or one run of words moves past another. `a cat on a dog` is none of these for `a dog on a cat`, and neither
+    is exchanging two attributes. Function words may be dropped, but not exchanged for others.
+
+    Args:
+        a, a_end, b, b_end: the two prompts.
+        skip, skip_end: words of the first that are left out.
+        old, new: the word `old` of the first counts as `new`; -1 for none.
+        scratch: int64 array [4, at least `MOST_WORDS`].
+    """
+    if a_end - a > MOST_WORDS or b_end - b > MOST_WORDS:
+        return DIFFERENT
+    n, content_a = _sequence(words, kinds, a, a_end, skip, skip_end, old, new, scratch[0])
+    m, content_b = _sequence(words, kinds, b, b_end, -1, -1, -1, -1, scratch[1])
+    if not _functions_agree(kinds, scratch[0], n, scratch[1], m):
+        return DIFFERENT
+    # Words of meaning alone, in order; repeated ones may differ.
+    if content_a == content_b:
+        i, j, equal = 0, 0, True
+        while True:
+            while i < n and kinds[scratch[0, i]] & FUNCTION:
+                i += 1
+            while j < m and kinds[scratch[1, j]] & FUNCTION:
+                j += 1
+            if i == n or j == m:
+                break
+            if scratch[0, i] != scratch[1, j]:
+                equal = False
+                break
+            i += 1
+            j += 1
+        if equal:
+            return SAME
+    if n == m and _moved(scratch[0], scratch[1], n, kinds):
+        return MOVED
+    parts = _same_parts(
+        words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, old, new, scratch[2], scratch[3]
+    )
+    return MOVED if parts else DIFFERENT
+
+
+@njit(cache=True, nogil=True)
+def _sequence(words, kinds, first, last, skip, skip_end, old, new, out):
+    """All words but articles; how many, and how many of them carry meaning."""
+    count, content = 0, 0
+    for place in range(first, last):
+        if skip <= place < skip_end:
+            continue
+        word = words[place]
+        if kinds[word] & ARTICLE:
+            continue
+        if word == old:
+            word = new
+        out[count] = word
+        count += 1
+        content += not kinds[word] & FUNCTION
+    return count, content
+
+
+@njit(cache=True, nogil=True)
+def _functions_agree(kinds, one, n, other, m):
+    """Not both may have function words that the other lacks: `in` is not `on`."""
+    more, less = False, False
+    for i in range(n):
+        if kinds[one[i]] & FUNCTION and not kinds[one[i]] & CONJUNCTION_WORD:
+            found = False
+            for j in range(m):
+                found = found or other[j] == one[i]
+            more = more or not found
+    for j in range(m):
+        if kinds[other[j]] & FUNCTION and not kinds[other[j]] & CONJUNCTION_WORD:
+            found = False
+            for i in range(n):
+                found = found or other[j] == one[i]
+            less = less or not found
+    return not (more and less)
+
+
+@njit(cache=True, nogil=True)
+def _moved(one, other, n, kinds):
+    """Whether one run of words moved past its neighbours: x u v y, x v u y.
+
+    Past a function word only a phrase that begins with one may move (`at night`), unless two neighbours just changed
+    places: `a fox with a white tail` is no `white fox with a tail`.
+    """
+    head = 0
+    while head < n and one[head] == other[head]:
+        head += 1
+    tail = 0
+    while tail < n - head and one[n - 1 - tail] == other[n - 1 - tail]:
+        tail += 1
+    length = n - head - tail
+    functions = 0
+    for place in range(head, head + length):
+        functions += kinds[one[place]] & FUNCTION != 0
+    for shift in range(1, length):
+        equal = True
+        for place in range(length):
+            if one[head + (place + shift) % length] != other[head + place]:
+                equal = False
+                break
+        if equal and (
+            functions == 0
+            or length == 2
+            or (kinds[one[head]] & FUNCTION and not kinds[one[head + shift - 1]] & FUNCTION)
+            or (kinds[one[head + shift]] & FUNCTION and not kinds[one[head + length - 1]] & FUNCTION)
+        ):
+            return True
+    return length == 0
+
+
+@njit(cache=True, nogil=True)
+def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, old, new, one, other):
+    n = _parts(words, borders, hashes, kinds, a, a_end, skip, skip_end, old, new, one)
+    m = _parts(words, borders, hashes, kinds, b, b_end, -1, -1, -1, -1, other)
+    if n != m:
+        return False
+    one[:n].sort()
+    other[:n].sort()
+    for part in range(n):
+        if one[part] != other[part]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _parts(words, borders, hashes, kinds, first, last, skip, skip_end, old, new, out):
+    """Hashes of the parts, each of its words of meaning in order."""
+    count, empty, value = 0, True, np.uint64(0)
+    for place in range(first, last):
+        word = words[place]
+        if (borders[place] or kinds[word] & CONJUNCTION_WORD) and not empty:
+            out[count] = np.int64(value)
+            count, empty, value = count + 1, True, np.uint64(0)
+        if kinds[word] & FUNCTION or skip <= place < skip_end:
+            continue
+        if word == old:
+            word = new
+        value = (value ^ hashes[word]) * np.uint64(0x9E3779B97F4A7C15)
+        value ^= value >> np.uint64(29)
+        empty = False
+    if not empty:
+        out[count] = np.int64(value)
+        count += 1
+    return count

@@ -1,0 +1,93 @@
+"""What the joins compare: each prompt as a sum over its set of words, whole and by segment.
+
+A set of words is the sum of its words' 64-bit hashes, so leaving a word or a segment out is one subtraction.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from prompts.dedup.language import FUNCTION
+from prompts.dedup.tokens import SEGMENT, Tokens
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sets of words of N prompts and their S segments. Only words of meaning count, each once."""
+
+    sets: NDArray[np.uint64]  # [N] the whole prompt
+    sizes: NDArray[np.int32]  # [N] how many words
+    segment_offsets: NDArray[np.int64]  # [N + 1]
+    segment_sets: NDArray[np.uint64]  # [S]
+    segment_own: NDArray[np.uint64]  # [S] of words that no other segment of the prompt has
+    segment_own_sizes: NDArray[np.int32]  # [S]
+    segment_starts: NDArray[np.int32]  # [S] first word, counted from the prompt's first
+    counts: NDArray[np.int32]  # [W] prompts that hold a word
+
+
+def make_profile(tokens: Tokens) -> Profile:
+    """Sets of words of all prompts."""
+    return Profile(
+        *_profile(tokens.words, tokens.borders, tokens.offsets, tokens.hashes, tokens.kinds, SEGMENT, FUNCTION)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _profile(words, borders, offsets, hashes, kinds, segment_border, function):
+    rows = len(offsets) - 1
+    segments = rows
+    for border in borders:
+        segments += border == segment_border
+    sets, sizes = np.zeros(rows, np.uint64), np.zeros(rows, np.int32)
+    segment_offsets = np.zeros(rows + 1, np.int64)
+    segment_sets, segment_own = np.zeros(segments, np.uint64), np.zeros(segments, np.uint64)
+    segment_own_sizes, segment_starts = np.zeros(segments, np.int32), np.zeros(segments, np.int32)
+    counts = np.zeros(len(hashes), np.int32)
+    seen_row, seen_segment = np.full(len(hashes), -1, np.int32), np.full(len(hashes), -1, np.int32)
+    shared = np.zeros(len(hashes), np.bool_)
+    last = -1
+    for row in range(rows):
+        fresh = True
+        for place in range(offsets[row], offsets[row + 1]):
+            if borders[place] == segment_border:
+                fresh = True
+            word = words[place]
+            if kinds[word] & function:
+                continue
+            if fresh:
+                last += 1
+                start = place
+                while borders[start] != segment_border and start > offsets[row]:
+                    start -= 1
+                segment_starts[last] = start - offsets[row]
+                fresh = False
+            if seen_row[word] != row:
+                seen_row[word] = row
+                shared[word] = False
+                counts[word] += 1
+                sets[row] += hashes[word]
+                sizes[row] += 1
+                segment_own[last] += hashes[word]
+                segment_own_sizes[last] += 1
+            elif seen_segment[word] == last:
+                continue
+            elif not shared[word]:
+                shared[word] = True
+                segment_own[seen_segment[word]] -= hashes[word]
+                segment_own_sizes[seen_segment[word]] -= 1
+            seen_segment[word] = last
+            segment_sets[last] += hashes[word]
+        segment_offsets[row + 1] = last + 1
+    total = last + 1
+    return (
+        sets,
+        sizes,
+        segment_offsets,
+        segment_sets[:total].copy(),
+        segment_own[:total].copy(),
+        segment_own_sizes[:total].copy(),
+        segment_starts[:total].copy(),
+        counts,
+    )

@@ -1,0 +1,63 @@
+"""Hash tables of 64-bit keys for the joins: exact, with a bit per key in front so that most misses cost one look."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def make_table(keys):
+    """Open addressing over `keys`: (slots with the first index of each key or -1, next index of the same key or -1).
+
+    Indices of one key come in ascending order.
+    """
+    size = 16
+    while size < 2 * len(keys):
+        size *= 2
+    slots = np.full(size, -1, np.int32)
+    following = np.full(len(keys), -1, np.int32)
+    mask = np.uint64(size - 1)
+    for index in range(len(keys) - 1, -1, -1):
+        slot = _slot(keys[index], mask)
+        while slots[slot] >= 0 and keys[slots[slot]] != keys[index]:
+            slot = (slot + np.uint64(1)) & mask
+        following[index] = slots[slot]
+        slots[slot] = index
+    return slots, following
+
+
+@njit(cache=True, nogil=True)
+def make_bits(keys):
+    """A bitmap that holds every key, with some 16 bits for each."""
+    size = 1024
+    while size < 16 * len(keys):
+        size *= 2
+    bits = np.zeros(size // 8, np.uint8)
+    mask = np.uint64(size - 1)
+    for key in keys:
+        place = (key >> np.uint64(7)) & mask
+        bits[place >> np.uint64(3)] |= np.uint8(1) << np.uint8(place & np.uint64(7))
+    return bits
+
+
+@njit(cache=True, nogil=True)
+def maybe(bits, key):
+    """False when `key` is surely not there."""
+    place = (key >> np.uint64(7)) & np.uint64(len(bits) * 8 - 1)
+    return (bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7))) & np.uint8(1) != 0
+
+
+@njit(cache=True, nogil=True)
+def find(slots, keys, key):
+    """First index of `key`, or -1."""
+    mask = np.uint64(len(slots) - 1)
+    slot = _slot(key, mask)
+    while slots[slot] >= 0:
+        if keys[slots[slot]] == key:
+            return slots[slot]
+        slot = (slot + np.uint64(1)) & mask
+    return np.int32(-1)
+
+
+@njit(cache=True, nogil=True)
+def _slot(key, mask):
+    return (key ^ (key >> np.uint64(32))) & mask
