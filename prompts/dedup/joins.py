@@ -10,7 +10,7 @@ from numba import njit
 from prompts.dedup.language import FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, SURE, is_slip, same_order
 from prompts.dedup.tables import find, make_bits, make_table, maybe
-from prompts.dedup.tokens import SEGMENT
+from prompts.dedup.tokens import extend_hash
 
 FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG = 1, 2, 3, 4, 5
 RULES = {
@@ -251,9 +251,7 @@ def join_joined(words, borders, offsets, hashes, states, kinds, spellings, start
             one, two = words[place], words[place + 1]
             if borders[place + 1] or (kinds[one] | kinds[two]) & (FUNCTION | NUMERIC | GUARDED):
                 continue
-            state = states[one]
-            for spot in range(starts[two], starts[two + 1]):
-                state = (state ^ np.uint64(spellings[spot])) * np.uint64(0x100000001B3)
+            state = extend_hash(states[one], spellings, starts[two], starts[two + 1])
             if not maybe(known_bits, state):
                 continue
             joined = find(known_slots, states, state)

@@ -4,6 +4,7 @@ Legend: N prompts, T words of all prompts, W distinct words.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,8 @@ SEGMENT, CONJUNCTION = 1, 2
 """What comes before a word: the start of a segment (`,` `;` `.` `|` brackets …), or an `and`."""
 
 _SPACE, _WORD, _BORDER, _INNER, _AND = 0, 1, 2, 3, 4
+_CODE_POINTS = 0x20000
+"""Below which a character's class is looked up; all above are letters of rare scripts."""
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
 
@@ -32,6 +35,7 @@ class Tokens:
     spellings: NDArray[np.uint8]  # [...] bytes of all distinct words
     starts: NDArray[np.int64]  # [W + 1] where each begins in `spellings`
     kinds: NDArray[np.uint8]  # [W] flags of `language`
+    places: NDArray[np.uint16]  # [T] bytes from the prompt's beginning to the word; 65,535 for any place beyond
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -44,16 +48,17 @@ class Tokens:
 def tokenise(texts: pl.Series) -> Tokens:
     """Split clean prompts into words.
 
-    A word is a run of ASCII letters and digits and of all other letters, in lower case; apostrophes inside a word are
-    dropped, a full stop between digits stays, `8 k` is `8k`.
+    A word is a run of letters, marks and digits, in lower case; apostrophes inside a word are dropped, a full stop
+    between digits stays, `8 k` is `8k`.
     """
-    data, offsets = _folded(texts)
-    total = _count(data, offsets, _CLASSES)
-    words, borders = np.empty(total, np.int32), np.empty(total, np.uint8)
+    data, offsets = string_buffers(texts)
+    classes, lower = _characters()
+    total = _count(data, offsets, classes)
+    words, borders, places = np.empty(total, np.int32), np.empty(total, np.uint8), np.empty(total, np.uint16)
     row_offsets = np.zeros(len(texts) + 1, np.int64)
     slots = 1 << max(12, int(total // 8).bit_length())
     while True:
-        found = _tokenise(data, offsets, _CLASSES, words, borders, row_offsets, slots)
+        found = _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets, slots)
         if found[0] >= 0:
             break
         slots *= 4
@@ -67,42 +72,78 @@ def tokenise(texts: pl.Series) -> Tokens:
         spellings,
         starts,
         word_kinds(spellings, starts),
+        places[:count],
     )
 
 
-def _folded(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Lower case; outside ASCII everything but letters, marks and digits becomes a space."""
-    lower = texts.str.to_lowercase()
-    foreign = lower.str.len_bytes() != lower.str.len_chars()
-    if foreign.any():
-        frame = lower.alias("text").to_frame()
-        cleaned = (
-            pl.col("text")
-            .str.replace_many(["ß", "ς", "’", "、", "。"], ["ss", "σ", "'", ",", "."])
-            .str.replace_all(r"[^\p{L}\p{M}\p{N}\x00-\x7f]+", " ")
-        )
-        lower = frame.select(pl.when(foreign).then(cleaned).otherwise("text"))["text"]
-    array = lower.to_arrow(compat_level=pl.CompatLevel.oldest())
+def string_buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The bytes of a column without nulls, and where each text begins and the last ends; no copy."""
+    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
-    begin = array.offset
-    bounds = np.frombuffer(offsets, np.int64)[begin : begin + len(array) + 1]
-    return np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8), bounds
+    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data, np.uint8) if data is not None and len(data) else np.zeros(1, np.uint8), bounds
 
 
-def _classes() -> NDArray[np.uint8]:
-    table = np.full(256, _BORDER, np.uint8)
-    table[128:] = _WORD
-    for character in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789":
-        table[character] = _WORD
-    for character in b" \t\r-_/\\*~^#$%=<>@`":
-        table[character] = _SPACE
-    table[ord("'")] = _INNER
-    for character in b"&+":
-        table[character] = _AND
-    return table
+@lru_cache(maxsize=1)
+def _characters() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Class of each code point, and its lower case where that is one character."""
+    points = [point for point in range(128, _CODE_POINTS) if not 0xD800 <= point < 0xE000]
+    letters = pl.Series([chr(point) for point in points])
+    classes = np.full(_CODE_POINTS, _BORDER, np.uint8)
+    classes[points] = np.where(letters.str.contains(r"[\p{L}\p{M}\p{N}]"), _WORD, _SPACE)
+    lower = np.arange(_CODE_POINTS, dtype=np.int32)
+    small = [chr(point).lower() for point in points]
+    lower[points] = [ord(one) if len(one) == 1 else point for point, one in zip(points, small, strict=True)]
+    for code in range(128):
+        if chr(code).isalnum():
+            classes[code] = _WORD
+            lower[code] = ord(chr(code).lower())
+    for character, kind in (
+        *((one, _SPACE) for one in " \t\r-_/\\*~^#$%=<>@`"),
+        *((one, _BORDER) for one in "、。，；：！？…｜"),
+        *((one, _INNER) for one in "'’"),
+        *((one, _AND) for one in "&+"),
+    ):
+        classes[ord(character)] = kind
+    return classes, lower
 
 
-_CLASSES = _classes()
+@njit(cache=True, nogil=True)
+def _character(data, position):
+    """Code point at `position`, and the position after it."""
+    first = np.int32(data[position])
+    if first < 0x80:
+        return first, position + 1
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | (data[position + 1] & 0x3F), position + 2
+    if first < 0xF0:
+        code = (first & 0x0F) << 12 | (np.int32(data[position + 1]) & 0x3F) << 6 | (data[position + 2] & 0x3F)
+        return code, position + 3
+    code = (first & 0x07) << 18 | (np.int32(data[position + 1]) & 0x3F) << 12
+    code |= (np.int32(data[position + 2]) & 0x3F) << 6 | (data[position + 3] & 0x3F)
+    return code, position + 4
+
+
+@njit(cache=True, nogil=True)
+def _encode(code, out, used):
+    """Write a code point as UTF-8; returns where the next goes."""
+    if code < 0x80:
+        out[used] = code
+        return used + 1
+    if code < 0x800:
+        out[used], out[used + 1] = 0xC0 | code >> 6, 0x80 | code & 0x3F
+        return used + 2
+    if code < 0x10000:
+        out[used], out[used + 1], out[used + 2] = 0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
+        return used + 3
+    out[used], out[used + 1] = 0xF0 | code >> 18, 0x80 | code >> 12 & 0x3F
+    out[used + 2], out[used + 3] = 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
+    return used + 4
+
+
+@njit(cache=True, nogil=True)
+def _class(classes, code):
+    return classes[code] if code < len(classes) else np.uint8(_WORD)
 
 
 @njit(cache=True, nogil=True)
@@ -111,11 +152,13 @@ def _count(data, offsets, classes):
     count = 0
     for row in range(len(offsets) - 1):
         inside = False
-        for position in range(offsets[row], offsets[row + 1]):
-            word = classes[data[position]] == _WORD
-            if word and not inside:
+        position = offsets[row]
+        while position < offsets[row + 1]:
+            code, position = _character(data, position)
+            kind = _class(classes, code)
+            if kind == _WORD and not inside:
                 count += 1
-            inside = word
+            inside = kind == _WORD
     return count
 
 
@@ -140,63 +183,59 @@ def extend_hash(state, spellings, start, end):
 
 
 @njit(cache=True, nogil=True)
-def _tokenise(data, offsets, classes, words, borders, row_offsets, slots):
+def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets, slots):
     mask = np.uint64(slots - 1)
     table = np.full(slots, -1, np.int32)
     limit = slots // 2
     states = np.empty(limit, np.uint64)
     starts = np.zeros(limit + 1, np.int64)
-    spellings = np.empty(max(len(data), 1), np.uint8)
+    spellings = np.empty(len(data) + len(data) // 2 + 16, np.uint8)
     distinct, used, count = 0, 0, 0
     for row in range(len(offsets) - 1):
         position, end = offsets[row], offsets[row + 1]
         first = count
         border, length = SEGMENT, 0
         while position < end:
-            kind = classes[data[position]]
+            code, after = _character(data, position)
+            kind = _class(classes, code)
             if kind != _WORD:
                 # A full stop after one or two letters is an abbreviation's: `j. c.`, `mr.`
-                if kind == _BORDER and not (data[position] == 46 and 0 < length <= 2):
+                if kind == _BORDER and not (code == 46 and 0 < length <= 2):
                     border = SEGMENT
                 elif kind == _AND and border == 0:
                     border = CONJUNCTION
-                position += 1
+                position = after
                 continue
-            state = _FNV_OFFSET
-            begin = used
+            begin, place = used, position
             digit = False
             while position < end:
-                byte = data[position]
-                kind = classes[byte]
+                code, after = _character(data, position)
+                kind = _class(classes, code)
                 if kind == _WORD:
-                    digit = 48 <= byte <= 57
-                    state = (state ^ np.uint64(byte)) * _FNV_PRIME
-                    spellings[used] = byte
-                    used += 1
-                elif byte == 46 and digit and position + 1 < end and 48 <= data[position + 1] <= 57:
-                    state = (state ^ np.uint64(byte)) * _FNV_PRIME
-                    spellings[used] = byte
-                    used += 1
-                elif not (kind == _INNER and position + 1 < end and classes[data[position + 1]] == _WORD):
+                    digit = 48 <= code <= 57
+                    used = _encode(lower[code] if code < len(lower) else code, spellings, used)
+                elif code == 46 and digit and after < end and 48 <= data[after] <= 57:
+                    used = _encode(code, spellings, used)
+                elif not (kind == _INNER and after < end and _class(classes, _character(data, after)[0]) == _WORD):
                     break
-                position += 1
+                position = after
             length = used - begin
             if length == 1 and spellings[begin] == 107 and border == 0 and count > first:
                 # `8 k`: go on with the number before.
                 last = words[count - 1]
                 all_digits = True
-                for place in range(starts[last], starts[last + 1]):
-                    all_digits = all_digits and 48 <= spellings[place] <= 57
+                for spot in range(starts[last], starts[last + 1]):
+                    all_digits = all_digits and 48 <= spellings[spot] <= 57
                 if all_digits:
                     used = begin
-                    for place in range(starts[last], starts[last + 1]):
-                        spellings[used] = spellings[place]
+                    for spot in range(starts[last], starts[last + 1]):
+                        spellings[used] = spellings[spot]
                         used += 1
                     spellings[used] = 107
                     used += 1
-                    state = (states[last] ^ np.uint64(107)) * _FNV_PRIME
                     count -= 1
-                    border = borders[count]
+                    border, place = borders[count], offsets[row] + places[count]
+            state = extend_hash(_FNV_OFFSET, spellings, begin, used)
             slot = (state ^ (state >> np.uint64(32))) & mask
             while table[slot] >= 0 and states[table[slot]] != state:
                 slot = (slot + np.uint64(1)) & mask
@@ -211,8 +250,8 @@ def _tokenise(data, offsets, classes, words, borders, row_offsets, slots):
                 starts[distinct] = used
             else:
                 used = begin
-            words[count] = word
-            borders[count] = border
+            words[count], borders[count] = word, border
+            places[count] = min(place - offsets[row], 65535)
             border = 0
             count += 1
         row_offsets[row + 1] = count

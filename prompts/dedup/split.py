@@ -1,0 +1,78 @@
+"""Each prompt cut into subject and style, as `style` tells its segments apart."""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numba import njit
+
+from prompts.dedup.near import NearDuplicates
+from prompts.dedup.tokens import string_buffers
+
+_TRIMMED = np.array([byte in b" ,;.|:-\t\n" for byte in range(256)])
+
+
+def split_style(texts: pl.Series, near: NearDuplicates) -> pl.DataFrame:
+    """Columns `subject` and `style`, both as they are written; a prompt that is all style is its own subject.
+
+    Args:
+        texts: those that `near` was found in.
+    """
+    data, offsets = string_buffers(texts)
+    tokens, profile, style = near.tokens, near.profile, near.style
+    parts = _split(
+        data,
+        offsets,
+        tokens.places,
+        tokens.offsets,
+        profile.segment_offsets,
+        profile.segment_starts,
+        style.segment_is_style,
+        _TRIMMED,
+    )
+    subject, subject_ends, tail, tail_ends = parts
+    return pl.DataFrame({"subject": _strings(subject, subject_ends), "style": _strings(tail, tail_ends)})
+
+
+def _strings(data: np.ndarray, ends: np.ndarray) -> pl.Series:
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
+    return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)), dtype=pl.String)
+
+
+@njit(cache=True, nogil=True)
+def _split(data, offsets, places, word_offsets, segment_offsets, segment_starts, is_style, trimmed):
+    rows = len(offsets) - 1
+    size = offsets[rows] - offsets[0] + 2 * len(is_style) + 1
+    subject, tail = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    subject_ends, tail_ends = np.zeros(rows + 1, np.int64), np.zeros(rows + 1, np.int64)
+    used = np.zeros(2, np.int64)
+    for row in range(rows):
+        begin, end = segment_offsets[row], segment_offsets[row + 1]
+        plain = True
+        for segment in range(begin, end):
+            plain = plain and is_style[segment]
+        first = used.copy()
+        segment = begin
+        start = offsets[row]
+        while start < offsets[row + 1]:
+            # Neighbours of one kind stay together as they are.
+            side = 1 if not plain and segment < end and is_style[segment] else 0
+            while segment < end and (1 if not plain and is_style[segment] else 0) == side:
+                segment += 1
+            following = offsets[row + 1]
+            if segment < end:
+                following = offsets[row] + places[word_offsets[row] + segment_starts[segment]]
+            stop = following
+            while start < stop and trimmed[data[stop - 1]]:
+                stop -= 1
+            while start < stop and trimmed[data[start]]:
+                start += 1
+            out = tail if side else subject
+            if used[side] > first[side] and start < stop:
+                out[used[side]], out[used[side] + 1] = 44, 32
+                used[side] += 2
+            for position in range(start, stop):
+                out[used[side]] = data[position]
+                used[side] += 1
+            start = following
+        subject_ends[row + 1], tail_ends[row + 1] = used[0], used[1]
+    return subject[: used[0]].copy(), subject_ends, tail[: used[1]].copy(), tail_ends
