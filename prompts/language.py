@@ -3,7 +3,14 @@
 Prompts are mostly lists of nouns, where statistical detectors are confidently wrong. This one would rather not say.
 """
 
+from functools import cache
+
+import numpy as np
 import polars as pl
+from numba import njit
+
+from prompts.normalise import hash_bytes
+from prompts.strings import strings_of
 
 UNDETERMINED = "und"
 
@@ -47,39 +54,89 @@ _WORDS = {
 _LETTERS = {"de": "[äöü]", "fr": "[çèêœàù]", "es": "[ñ¿¡]", "pt": "[ãõ]", "pl": "[łąęśżźćń]", "tr": "[ğşı]"}
 
 
+_CODES = list(_WORDS)
+_LONGEST = max(len(word.encode()) for words in _WORDS.values() for word in words.split())
+_GUESSES = [*_CODES, UNDETERMINED]
+
+
 def guess_languages(keys: pl.Series) -> pl.Series:
     """ISO 639-1 codes of normalised texts, or `und`."""
-    letters = keys.str.count_matches(r"\p{L}")
-    frame = pl.DataFrame({"key": keys, "letters": letters})
-    by_script = pl.coalesce(
+    strings = strings_of(keys)
+    scores, latin, ascii_only = _score(strings.data, strings.offsets, *_table(), len(_CODES))
+    others = np.flatnonzero(~ascii_only)
+    foreign = keys.gather(others)
+    if len(others):
+        latin[others] = foreign.str.contains(r"^[\p{Latin}\p{N}\p{M}\s]+$").fill_null(False).to_numpy()
+        for code, letters in _LETTERS.items():
+            # Letters that hardly another of these languages has, worth one word: names have them too.
+            scores[others, _CODES.index(code)] += foreign.str.contains(letters).fill_null(False).to_numpy()
+    best = scores.max(axis=1)
+    ties = (scores == best[:, None]).sum(axis=1)
+    # One word is enough for English, which most prompts are; any other language must show twice.
+    sure = (best > 1) | ((best == 1) & (scores[:, _CODES.index("en")] == 1))
+    winner = np.where(latin & sure & (ties == 1), scores.argmax(axis=1), len(_CODES))
+    guesses = pl.Series("language", _GUESSES).gather(winner)
+    scripted = np.flatnonzero(~latin & ~ascii_only)
+    if len(scripted):
+        guesses.scatter(scripted, _by_script(keys.gather(scripted)))
+    return guesses
+
+
+def _by_script(keys: pl.Series) -> pl.Series:
+    frame = pl.DataFrame({"key": keys, "letters": keys.str.count_matches(r"\p{L}")})
+    codes = (
         pl.when(pl.col("key").str.count_matches(pattern) > pl.col("letters") * _LEAST_SHARE.get(code, 1 / 3)).then(
             pl.lit(code)
         )
         for code, pattern in _SCRIPTS.items()
     )
-    latin = pl.col("key").str.contains(r"^[\p{Latin}\p{N}\p{M}\s]+$")
-    frame = frame.with_columns(script=pl.when(~latin).then(by_script), padded=_padded(), latin=latin)
-    scores = [(_hits(words) + _accents(code)).cast(pl.Int32).alias(code) for code, words in _WORDS.items()]
-    frame = frame.select("script", "latin", *scores)
-    codes = list(_WORDS)
-    best = pl.max_horizontal(codes)
-    ties = pl.sum_horizontal((pl.col(code) == best).cast(pl.Int32) for code in codes)
-    winner = pl.coalesce(pl.when(pl.col(code) == best).then(pl.lit(code)) for code in codes)
-    # One word is enough for English, which most prompts are; any other language must show twice.
-    sure = (best > 1) | ((best == 1) & (pl.col("en") == 1))
-    by_words = pl.when(pl.col("latin") & sure & (ties == 1)).then(winner)
-    return frame.select(pl.coalesce("script", by_words, pl.lit(UNDETERMINED)).alias("language"))["language"]
+    return frame.select(pl.coalesce(*codes, pl.lit(UNDETERMINED))).to_series()
 
 
-def _padded() -> pl.Expr:
-    """Every word between two spaces of its own, so that neighbours can both be matched without `\\b`."""
-    return pl.concat_str(pl.lit(" "), pl.col("key").str.replace_all(" ", "  ", literal=True), pl.lit(" "))
+@cache
+def _table() -> tuple[np.ndarray, np.ndarray]:
+    """Open addressing: hashes of words (0 is free), and in which languages each is a function word, a bit each."""
+    languages: dict[bytes, int] = {}
+    for index, words in enumerate(_WORDS.values()):
+        for word in words.encode().split():
+            languages[word] = languages.get(word, 0) | 1 << index
+    hashes, bits = np.zeros(2048, np.uint64), np.zeros(2048, np.uint16)
+    for word, of in languages.items():
+        value = hash_bytes(np.frombuffer(word, np.uint8), 0, len(word))
+        slot = int(value) % 2048
+        while hashes[slot]:
+            slot = (slot + 1) % 2048
+        hashes[slot], bits[slot] = value, of
+    return hashes, bits
 
 
-def _hits(words: str) -> pl.Expr:
-    return pl.col("padded").str.count_matches("(?: " + " | ".join(words.split()) + " )")
-
-
-def _accents(code: str) -> pl.Expr:
-    """Letters that hardly another of these languages has, worth one word: names have them too."""
-    return pl.col("key").str.contains(_LETTERS[code]).cast(pl.Int32) if code in _LETTERS else pl.lit(0)
+@njit(cache=True, nogil=True)
+def _score(data, offsets, hashes, bits, languages):  # pragma: no cover - compiled
+    """Per row: function words of each language, and for rows of ASCII whether they are letters, digits and spaces."""
+    rows = len(offsets) - 1
+    scores = np.zeros((rows, languages), np.int32)
+    latin = np.zeros(rows, np.bool_)
+    ascii_only = np.ones(rows, np.bool_)
+    for row in range(rows):
+        start, end = offsets[row], offsets[row + 1]
+        plain = start < end
+        word = start
+        for i in range(start, end + 1):
+            byte = data[i] if i < end else np.uint8(32)
+            if byte >= 0x80:
+                ascii_only[row] = False
+            elif byte == 32:
+                if 0 < i - word <= _LONGEST:
+                    value = hash_bytes(data, word, i)
+                    slot = value % np.uint64(len(hashes))
+                    while hashes[slot] != 0:
+                        if hashes[slot] == value:
+                            for language in range(languages):
+                                scores[row, language] += (bits[slot] >> language) & 1
+                            break
+                        slot = (slot + np.uint64(1)) % np.uint64(len(hashes))
+                word = i + 1
+            else:
+                plain &= 97 <= (byte | 32) <= 122 or 48 <= byte <= 57 or 9 <= byte <= 13
+        latin[row] = plain
+    return scores, latin, ascii_only

@@ -172,10 +172,10 @@ def test_an_empty_corpus_says_where_its_rows_went(tmp_path):
 
 
 def test_hostile_text_stays_inside_its_cell(build, tmp_path):
-    build(["<script>alert(1)</script> a red cube", "a | b | c [x](y) ---"])
+    build(["<script>alert(1)</script> a red cube", "a | b | c [x](y) [z ---"])
     (card,) = (tmp_path / "corpora").rglob("README.md")
     text = card.read_text(encoding="utf-8")
-    assert "<script>" not in text and "](y)" in text and "\\[x" in text
+    assert "<script>" not in text and "](y)" not in text and "\\[z" in text
     assert yaml.safe_load(text.split("---\n")[1])["configs"][0]["data_files"][0]["path"] == "data/*.parquet"
 
 

@@ -1,0 +1,168 @@
+"""The grammar of platform text: what is taken out of a prompt, in which order.
+
+Every rule is a linear-time regular expression (Rust's `regex`, through Polars). Their order matters and is tested: a
+wrapper is recognised by the mention in its tail, so it goes before mentions do; `/imagine prompt:` is looked for only
+after the `**` and the links in front of it are gone; parameters go after links, which may be values.
+"""
+
+from typing import NamedTuple
+
+from prompts.traits import Trait
+
+
+class Rule(NamedTuple):
+    """Replace every match of `pattern`; the row is flagged with `flag` when that changes it."""
+
+    flag: str | None
+    needs: Trait
+    """A text that has none of these traits cannot match."""
+    pattern: str
+    replacement: str = " "
+
+
+_MENTION = r"(?:<@[!&]?\d*>?|@[\w.]+(?:\s?#\d{4})?)"
+_STATUS = r"(?:\s*\([^()]{0,60}\))*"
+_STATES = r"\((?:fast|relax|turbo|stealth|metered|edited|waiting|paused|stopped|\d+%)[^()]{0,60}\)"
+_JOB = (
+    r"(?:upscaled|upscaling|variations?|remix(?:ed)?|image\s*#\s*\d+|zoom|pan|make|vary|redo|reroll|inpaint|outpaint)"
+)
+_DASH = "[-\u2010\u2011\u2012\u2013\u2014\u2015\u2212]"
+_WIDE_DASH = "[\u2010\u2012\u2013\u2014\u2015\u2212]"
+NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
+_VALUE = rf"{NUMBER}(?:\s?[:/x]\s?{NUMBER})?"
+_NUMERIC = r"(?:aspect|ar|version|v|quality|q|stylize|s|chaos|c|seed|sameseed|stop|iw|cw|sw|ow|weird|w|h|niji|repeat)"
+_SWITCH = r"(?:hd|tile|testp|test|creative|upbeta|uplight|upanime|video|fast|relax|turbo|stealth|public|raw|loop|draft)"
+_WORDY = r"(?:style|sref|cref|oref|iref|sv|profile|personalize|p)"
+_WORDS = r"(?:\s+(?:\d+|random|raw|[a-z]*\d\w*|cute|expressive|scenic|original))*"
+_LISTED = r"no\s(?:[^-]|-[^-])*"
+_SHORT = r"(?:ar|aspect|v|q|s|c|iw|seed|w|h|n)"
+_HOSTS = r"com|net|org|io|run|gg|me|co|ai|app|dev|tv|ly|ru|de|uk|fr|jp|cn|info|xyz"
+_AT = r"(?:@|[\[(]\s?at\s?[\])])"
+
+REDACTION = (
+    # Also when tokenised apart: `http : / / a.b`.
+    Rule("link", Trait.SCHEME, r"(?i)<?(?:https?|ftp)\s*:\s*/\s*/\s*[^\s<>*]*>?"),
+    Rule("link", Trait.WWW, r"(?i)<?www\.[^\s<>*]+>?"),
+    Rule("link", Trait.WWW, rf"(?i)<?\bwww\s*\.\s*[^\s<>*]+(?:\s(?:{_HOSTS})\b)?>?"),
+    Rule(
+        "email",
+        Trait.AT | Trait.PAREN | Trait.SQUARE,
+        rf"(?i)(?:mailto:\s*)?[\w.+%'~^-]+\s?{_AT}\s?[\w-]+(?:\.[\w-]+)*\.\p{{L}}{{2,}}",
+    ),
+    Rule("link", Trait.DOMAIN, rf"(?i)<?\b(?:[a-z0-9-]+\.)+(?:{_HOSTS})\b(?:/[^\s<>*]*)?>?"),
+    Rule("mention", Trait.ANGLE, r"<(?:@[!&]?|#)\s?\d*\s?>?"),
+    Rule("mention", Trait.ANGLE, r"<a?:\w+:\d*>"),
+    Rule("mention", Trait.AT, r"@[\w.]+(?:\s?#\d{4})?"),
+    Rule("mention", Trait.HASH, r"\b\w{2,32}#\d{4}\b"),
+    # A user or message id whose brackets were lost.
+    Rule("mention", Trait.LONG_NUMBER, r"\d{16,}"),
+)
+"""What must not stay of anybody: links, e-mail addresses, mentions and ids."""
+
+CHARACTERS = (
+    # Escapes of HTML first: `&lt;@1&gt;` is a mention.
+    Rule(None, Trait.AMPERSAND, r"&(?:amp;)+", "&"),
+    Rule(None, Trait.AMPERSAND, r"&lt;", "<"),
+    Rule(None, Trait.AMPERSAND, r"&gt;", ">"),
+    Rule(None, Trait.AMPERSAND, r"&quot;", '"'),
+    Rule(None, Trait.AMPERSAND, r"&(?:#0?39|#x27|apos);", "'"),
+    Rule(None, Trait.AMPERSAND, r"&(?:#0?64|#x40|commat);", "@"),
+    Rule(None, Trait.AMPERSAND, r"&(?:#160|nbsp);"),
+    Rule("control", Trait.CONTROL, r"[\p{Cc}--\t\n\r]|[\u{FFFD}\p{Co}]|\p{Zl}|\p{Zp}"),
+    Rule("control", Trait.FOREIGN, r"\p{Cf}", ""),
+)
+"""After compatibility forms (NFKC)."""
+
+FRAME = (
+    # Task number; the sentence before the prompt; the tail `** - Upscaled (Beta) by <@id> (fast)`; the bold marks.
+    Rule("wrapper", Trait.SQUARE, r"^\W*\[\d{5,}[^\]]{0,40}\]"),
+    Rule(
+        "wrapper",
+        Trait.BOLD,
+        r"(?i)^\W*(?:making variations for image\s*#\s*\d+ with(?: prompt)?|(?:upscaling|upscaled) image\s*#\s*\d+ with"
+        r"|rerolling|remixing|zooming out|panning)(?: prompt)?\s*:?\s*\*\*",
+    ),
+    Rule(
+        "wrapper",
+        Trait.AT,
+        rf"(?i)\*{{0,2}}\s*{_DASH}\s*(?:{_JOB}\b[^<>@*]{{0,80}})?{_MENTION}{_STATUS}\s*$",
+    ),
+    Rule(
+        "wrapper",
+        Trait.LEADING_DASH,
+        rf"(?i)\*{{0,2}}\s+{_DASH}\s*(?:image\s*#?\s*\d+|{_JOB}{_STATUS}\s*by){_STATUS}\s*$",
+    ),
+    Rule("wrapper", Trait.BOLD, rf"(?i)\*\*\s*(?:{_STATES}\s*)+$"),
+    Rule("wrapper", Trait.PAREN, rf"(?i)\((?:waiting to start|paused|stopped)\)\s*(?:{_STATES}\s*)*$"),
+    Rule("wrapper", Trait.BOLD, r"\*\*+"),
+    Rule("link", Trait.SQUARE, r"(?i)\[([^\[\]]*)\]\(\s*<?(?:https?|ftp):[^()\s]*\s*\)", "${1}"),
+    *REDACTION,
+    Rule("wrapper", Trait.SLASH, r"(?i)/imagine\b(?:\s*prompt\b)?\s*:?"),
+    Rule("wrapper", Trait.COLON, r"(?i)^\W*(?:imagine\s+)?prompt\s*:"),
+    Rule("wrapper", Trait.BANG, r"(?i)^\W*!dream\b"),
+    # `Image #4` that lost its sign and its mention.
+    Rule("wrapper", Trait.LAST_DIGIT, r"\s(?:Image [1-4]|Image #\d)\s*$"),
+)
+"""What the platform has put around a prompt, and what says who made it."""
+
+DASHES = (
+    # Telephones turn `--` into one long dash. A switch is a whole word at the end or before the next parameter.
+    Rule(
+        "parameters",
+        Trait.WIDE_DASH,
+        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?(\s?{_NUMERIC}\s?{NUMBER}|{_SWITCH}\s*(?:$|{_DASH})|{_WORDY}\s|no\s)",
+        "${1}--${2}",
+    ),
+    Rule("parameters", Trait.LEADING_DASH, rf"(?i)(^|\s)-({_SHORT}\s*{_VALUE})\b", "${1}--${2}"),
+)
+"""Every parameter gets two hyphens."""
+
+SETTINGS = r"(?is)(?:^|[\s,;.])steps\s*:\s*\d+\s*,\s*\w[\w ]{0,30}:.*$"
+NEGATIVE = r"(?is)\bnegative\s+prompts?\s*:(.*)$"
+LISTED = rf"(?i)--\s?{_LISTED}"
+
+PARAMETERS_OFF = (
+    # What Stable Diffusion's web interfaces append.
+    Rule("parameters", Trait.COLON, SETTINGS),
+    Rule("parameters", Trait.COLON, NEGATIVE),
+    Rule(
+        "parameters",
+        Trait.DASHES,
+        rf"(?i)--(?:\s?(?:{_LISTED}|{_SWITCH}\b|{_WORDY}\b{_WORDS}|{_NUMERIC}\s*=?\s*{_VALUE})"
+        rf"|[a-z]+(?:\s*=?\s*{_VALUE})?)",
+    ),
+)
+
+WEIGHTED_PART = rf"\s*:\s?:\s*-?{NUMBER}?"
+_INSIDE = r"[^():]*[^():\s\d]"
+WEIGHTED_WORDS = rf"\(({_INSIDE})\s*:\s?{NUMBER}\s?\)"
+
+WEIGHTS = (
+    # `a cube::2 a ball::-.5`, `<lora:name:0.8>`, `(a cube:1.3)`, `((a cube))`, `[a cube]`.
+    Rule("weights", Trait.PAIRED_COLONS, WEIGHTED_PART, ", "),
+    Rule("weights", Trait.ANGLE, r"(?i)<(?:lora|hypernet|lyco|lycoris):[^<>]*>"),
+    Rule("weights", Trait.BACKSLASH, r"\\([()\[\]{}])", "${1}"),
+    Rule("weights", Trait.PAREN, WEIGHTED_WORDS, "${1}"),
+    Rule("weights", Trait.PAREN, r"\({2,}([^()]*)\){2,}", "${1}"),
+    # Of `[from:to:when]` and `{one, other}` the picture shows one: the last, and any.
+    Rule("weights", Trait.SQUARE, rf"\[[^\[\]:|]*:([^\[\]:|]*[^\[\]:|\d\s.][^\[\]:|]*):\s?{NUMBER}\]", "${1}"),
+    Rule("weights", Trait.SQUARE, rf"\[([^\[\]:|]*)::?\s?{NUMBER}\]", "${1}"),
+    Rule("weights", Trait.SQUARE, r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]", "${1}"),
+    Rule("weights", Trait.CURLY, r"\{([^{},|]*)(?:[,|][^{}]*)?\}", "${1}"),
+    # Joins two prompts; a poster may have the word, too.
+    Rule("weights", Trait.BREAK, r"([,.;:\n)]\s*)BREAK\b", "${1},"),
+    Rule("weights", Trait.BREAK, r"(\p{Ll}\s+)BREAK(\s+[\p{Ll}(]|\s*[,\n]|\s*$)", "${1},${2}"),
+)
+
+# Each may make work for the next.
+_UNTIDY = Trait.EMPTY | Trait.SPACES | Trait.SPACED_MARK | Trait.MARKS | Trait.EDGES
+TIDY = (
+    Rule(None, Trait.EMPTY, r"\(\s*\)|\[\s*\]|\{\s*\}"),
+    Rule(None, Trait.EMPTY | Trait.SPACES, r"\s{2,}|[^\S ]"),
+    Rule(None, Trait.EMPTY | Trait.SPACES | Trait.SPACED_MARK, r" ([,;.!?])", "${1}"),
+    Rule(None, _UNTIDY ^ Trait.EDGES, r"(?:[,;]\s*){2,}", ", "),
+    # Apart, as both can be tried without reading the whole text.
+    Rule(None, _UNTIDY, r"^[\s,;:|*_~`-]+", ""),
+    Rule(None, _UNTIDY, r"[\s,;:|*_~`-]+$", ""),
+    Rule(None, _UNTIDY | Trait.QUOTED, r'^"\s*([^"]*?)\s*"$', "${1}"),
+)

@@ -1,0 +1,9 @@
+"""What can be measured on a prompt, and the policy that refuses prompts by it.
+
+    registry.py    every scorer: name, unit, range, what a high score means, which columns it reads
+    config.py      the policy in the recipe: limits for scorers, in order
+    policy.py      scores of rows as columns; the first filter that a row fails is its reason
+
+A scorer is a plain function from rows to one number per row, in a file of its own (docs/adding-a-filter.md). What is
+common to them: `buffers.py` (text columns as bytes for compiled loops) and `lexicon.py` (weighted words and phrases).
+"""

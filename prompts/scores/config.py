@@ -1,0 +1,58 @@
+"""The `filters:` of a recipe."""
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import ConfigDict, RootModel, model_validator
+
+from infra.config import Config
+from prompts.scores.registry import SCORERS
+
+
+class FilterConfig(Config):
+    """Limits for one score; a row outside them is refused. Without limits the score is only recorded."""
+
+    min: float | None = None
+    """Least score that stays."""
+    max: float | None = None
+    """Greatest score that stays."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min}) must not exceed max ({self.max})")
+        return self
+
+
+DEFAULT_FILTERS = {
+    "clip_tokens": FilterConfig(),
+    "gibberish": FilterConfig(max=0.7),
+    "repetition": FilterConfig(),
+    "unsafe": FilterConfig(max=0.8),
+    "shapeless": FilterConfig(max=0.9),
+    "n_words": FilterConfig(min=1, max=512),
+}
+"""Everything is measured; refused is what no text-to-3D model can use (docs/adding-a-filter.md says why each)."""
+
+
+class FiltersConfig(RootModel[dict[str, FilterConfig | None]]):
+    """The whole policy: score → limits, in the order in which reasons are given.
+
+    A filter that is set to null is off: its score is not even computed. That is how a recipe takes back a filter of the
+    one that it extends.
+    """
+
+    model_config = ConfigDict(frozen=True, validate_default=True)
+
+    root: dict[str, FilterConfig | None] = DEFAULT_FILTERS
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for name in self.root:
+            if name not in SCORERS:
+                raise ValueError(f"no filter is called `{name}`; there are {', '.join(SCORERS)}")
+        return self
+
+    def active(self) -> Iterator[tuple[str, FilterConfig]]:
+        """Filters that are on, in order."""
+        return ((name, limits) for name, limits in self.root.items() if limits is not None)
