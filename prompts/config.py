@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from infra.config import Config
+from prompts.dedup.config import NearConfig
+from prompts.scores.config import FiltersConfig
 
 Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "text", "hf"]
 
@@ -54,7 +56,13 @@ class CorpusConfig(Config):
     """In order of trust: of equal prompts the first row of the first source stays."""
     evaluation_prompts: Sources = ()
     """Prompts that must not be in the corpus, in any order of their words."""
-    min_words: int = Field(default=1, ge=1)
-    max_words: int = Field(default=512, ge=1)
+    filters: FiltersConfig = FiltersConfig()
+    """Limits of scores outside which a row is refused; `prompts.scores` has them all."""
     languages: tuple[str, ...] | None = None
     """ISO 639-1 codes to keep; default all. Prompts too short to tell (`und`) always stay."""
+    near: NearConfig = NearConfig()
+    """How far two prompts may differ and still be one."""
+    subject_cap: int | None = Field(default=None, ge=1)
+    """Keep no more prompts of one subject than this, those of the largest clusters; default all."""
+    holdout: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Share of prompts in the split `holdout`, by a hash of their id: a prompt never changes sides."""

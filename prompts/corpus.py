@@ -11,6 +11,7 @@ from infra.errors import InputError, MissingError
 TEXTS = "text.arrow"
 STATS = "stats.json"
 REJECTS = "rejects.parquet"
+CLUSTERS = "clusters.parquet"
 CONFIG = "config.yaml"
 
 

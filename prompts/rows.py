@@ -19,14 +19,29 @@ REASONS = {
     "not_text": "the text field is no string",
     "empty": "no letter or digit is left after cleaning",
     "personal_data": "something like a user id, a link or an e-mail address is left after cleaning",
-    "too_short": "fewer words than `min_words`",
-    "too_long": "more words than `max_words`",
+    "n_words": "more or fewer words than the recipe allows",
+    "clip_tokens": "more or fewer tokens of CLIP than the recipe allows",
+    "gibberish": "keyboard mashing, hashes, encoded data",
+    "repetition": "the same words again and again",
+    "unsafe": "words that the recipe does not want",
+    "shapeless": "no object or scene with a shape of its own",
     "language": "a language outside `languages`",
     "evaluation_text": "equals an evaluation prompt",
-    "evaluation_words": "has the words of an evaluation prompt, in another order or with other articles",
-    "duplicate": "equals an earlier row, which `detail` names",
+    "evaluation_words": "has the words of an evaluation prompt, in another order or with other function words",
+    "evaluation_near": "is a near-duplicate of an evaluation prompt, which `detail` has",
+    "subject_cap": "one of many prompts of its subject, beyond `subject_cap`",
 }
-"""Code → meaning. A row has at most one: the first that applies."""
+"""Code → meaning, of rows that the corpus has nothing for. A row has at most one: the first that applies."""
+
+MERGES = {
+    "exact": "equals another row: case, punctuation, spacing and what platforms add do not count",
+    "function_words": "differs in articles and other small words only",
+    "word_order": "has the same words, in an order that means the same",
+    "typo": "is misspelt, or the other is",
+    "joined_word": "writes as one word what the other writes as two",
+    "style_tag": "has a tag of style, or a small detail, more or less",
+}
+"""Code → meaning, of rows that another prompt of the corpus stands for."""
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""Near-duplicates of a column of prompts."""
+"""Near-duplicates in a column of prompts."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prompts.dedup import joins
-from prompts.dedup.clusters import cluster
+from prompts.dedup.config import NearConfig
 from prompts.dedup.known import known_words
 from prompts.dedup.profile import Profile, make_profile
 from prompts.dedup.style import Style, learn_style
@@ -16,24 +16,22 @@ from prompts.dedup.tokens import Tokens, tokenise
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """What became of N prompts."""
+    """Pairs among N prompts, and what was learned of them."""
 
-    kept: NDArray[np.int32]  # [N] index of the prompt that stands for it
-    rules: NDArray[np.int8]  # [N] of `joins.RULES`; 0 for a prompt that stays
-    pairs: NDArray[np.int32]  # [E, 3]
+    pairs: NDArray[np.int32]  # [E, 3] prompt, other prompt, rule
     tokens: Tokens
     profile: Profile
     style: Style
 
 
-def find_near_duplicates(texts: pl.Series, detail_ratio: float = 3.0, tags_for_two: int = 6) -> NearDuplicates:
-    """Cluster prompts that mean the same.
+def find_near_duplicates(texts: pl.Series, config: NearConfig | None = None) -> NearDuplicates:
+    """Find all pairs of prompts that mean the same.
 
     Args:
-        texts: clean and distinct; of equals the first stays, so their order decides, and nothing else does.
-        detail_ratio: a detail that is no style may be missing where the rest has so many times its words.
-        tags_for_two: tags of style in a prompt from which on two of them may be missing.
+        texts: clean and distinct.
+        config: how far two prompts may differ.
     """
+    config = config or NearConfig()
     tokens = tokenise(texts)
     profile = make_profile(tokens)
     style = learn_style(tokens, profile)
@@ -57,9 +55,8 @@ def find_near_duplicates(texts: pl.Series, detail_ratio: float = 3.0, tags_for_t
     tagged = joins.join_tagged(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
         p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, leaders, keys,
-        detail_ratio, tags_for_two,
+        config.detail_ratio, config.tags_for_two,
     )  # fmt: skip
     told = joins.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)
     pairs = np.concatenate([equal, misspelt, told, joined, tagged])
-    kept, rules = cluster(pairs, len(t))
-    return NearDuplicates(kept, rules, pairs, tokens, profile, style)
+    return NearDuplicates(pairs, tokens, profile, style)

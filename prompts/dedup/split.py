@@ -76,3 +76,23 @@ def _split(data, offsets, places, word_offsets, segment_offsets, segment_starts,
             start = following
         subject_ends[row + 1], tail_ends[row + 1] = used[0], used[1]
     return subject[: used[0]].copy(), subject_ends, tail[: used[1]].copy(), tail_ends
+
+
+def subject_keys(near: NearDuplicates) -> np.ndarray:
+    """[N] equal for prompts with the same subject: the words of their segments that are no style."""
+    profile, style = near.profile, near.style
+    return _subject_keys(profile.sets, profile.segment_offsets, profile.segment_own, style.segment_is_style)
+
+
+@njit(cache=True, nogil=True)
+def _subject_keys(sets, segment_offsets, segment_own, is_style):
+    keys = sets.copy()
+    for row in range(len(keys)):
+        subject, plain = np.uint64(0), False
+        for segment in range(segment_offsets[row], segment_offsets[row + 1]):
+            if not is_style[segment]:
+                subject += segment_own[segment]
+                plain = True
+        if plain:
+            keys[row] = subject
+    return keys

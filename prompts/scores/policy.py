@@ -26,18 +26,21 @@ def add_scores(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 
 
 def apply_policy(rows: pl.DataFrame, config: FiltersConfig) -> pl.DataFrame:
-    """Score rows, and write `reason` (the filter's name) and `detail` on good ones outside the limits.
+    """`add_scores` of all filters that are on, then `refuse_outside`."""
+    return refuse_outside(add_scores(rows, [name for name, _ in config.active()]), config)
+
+
+def refuse_outside(rows: pl.DataFrame, config: FiltersConfig) -> pl.DataFrame:
+    """Write `reason` (the filter's name) and `detail` on good rows outside the limits.
 
     Args:
-        rows: columns `text`, `key`, `reason` and `detail`, as after cleaning.
+        rows: columns `reason`, `detail`, and `score_<name>` of each filter that is on.
 
     Returns:
-        All rows, in order, with a column `score_<name>` for each filter that is on. The first filter of the recipe that
-        a row fails is its reason, and `detail` says by how much: `unsafe 0.93 > 0.8`.
+        All rows, in order. The first filter of the recipe that a row fails is its reason, and `detail` says by how
+        much: `unsafe 0.93 > 0.8`.
     """
-    filters = list(config.active())
-    rows = add_scores(rows, [name for name, _ in filters])
-    for name, limits in filters:
+    for name, limits in config.active():
         rows = _refuse_outside(rows, name, limits)
     return rows
 
