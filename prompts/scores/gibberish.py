@@ -19,7 +19,7 @@ _LONGEST = 64
 """Letters of a word that are looked at."""
 _STEEPNESS = 4.0
 """Per bit and letter."""
-_CODE = 8
+_CODE = 12
 """From this length on, digits and letters in turn are a hash rather than a model number."""
 _NUMBER = 10
 """From this length on, digits are no number that one would say."""
@@ -145,5 +145,5 @@ def _oddity(word, size, costs):
     if size < _SHORTEST:
         return 0.0
     bits = (cost + costs[first, second, 0]) / (STEPS * (size + 1))
-    usual = 5.0 + 6.0 / size  # what the oddest real words and names have
+    usual = 5.3 + 6.0 / size  # what the oddest real words and names have
     return 1.0 / (1.0 + np.exp(-_STEEPNESS * (bits - usual)))
