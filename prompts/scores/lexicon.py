@@ -28,9 +28,12 @@ class Lexicon(NamedTuple):
     """float32 [S]."""
     begins: np.ndarray
     """bool [S]: whether longer phrases begin with this word."""
+    gate: np.ndarray
+    """bool [8192]: whether a word whose hash begins with these 13 bits may be in the table; most words stop here."""
 
 
 OTHER = 255
+_GATE_BITS = 13
 
 
 @cache
@@ -43,7 +46,11 @@ def load_lexicon(name: str, groups: tuple[str, ...]) -> Lexicon:
     entries = read_entries((_DATA / f"{name}.tsv").read_text(encoding="utf-8"), groups)
     size = 1 << (4 * len(entries)).bit_length()
     table = Lexicon(
-        np.zeros(size, np.uint64), np.full(size, OTHER, np.uint8), np.zeros(size, np.float32), np.zeros(size, np.bool_)
+        keys=np.zeros(size, np.uint64),
+        groups=np.full(size, OTHER, np.uint8),
+        weights=np.zeros(size, np.float32),
+        begins=np.zeros(size, np.bool_),
+        gate=np.zeros(1 << _GATE_BITS, np.bool_),
     )
     for phrase, (group, weight) in entries.items():
         _insert(table, np.frombuffer(phrase.encode(), np.uint8), group, weight)
@@ -80,6 +87,7 @@ def _insert(table, phrase, group, weight):
     place = _place(table.keys, key)
     table.keys[place] = key
     table.begins[place] |= stop < len(phrase)
+    table.gate[key >> np.uint64(64 - _GATE_BITS)] = True
     while stop < len(phrase):
         start = stop + 1
         stop = start
@@ -92,7 +100,7 @@ def _insert(table, phrase, group, weight):
     table.weights[place] = weight
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _place(keys, key):
     """Where a key is, or where it would go."""
     mask = np.uint64(len(keys) - 1)
@@ -102,30 +110,30 @@ def _place(keys, key):
     return np.int64(place)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def look_up(keys, key):
     """Place of a word or phrase, -1 if it is not in the table."""
     place = _place(keys, key)
     return place if keys[place] == key else -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def longest_match(lexicon, hashes, i, stop):
     """The longest phrase that begins at word `i` of `hashes[:stop]`: its place (-1 if there is none) and its words."""
-    keys = lexicon.keys
-    place = look_up(keys, hashes[i])
-    if place < 0:
+    word = hashes[i]
+    if not lexicon.gate[word >> np.uint64(64 - _GATE_BITS)]:
         return -1, 1
-    if lexicon.begins[place]:
-        if i + 1 < stop:
-            two = join(hashes[i], hashes[i + 1])
-            if i + 2 < stop:
-                found = look_up(keys, join(two, hashes[i + 2]))
-                if found >= 0:
-                    return found, 3
-            found = look_up(keys, two)
+    keys = lexicon.keys
+    place = look_up(keys, word)
+    if place < 0 or not lexicon.begins[place]:
+        return place, 1
+    if i + 1 < stop:
+        two = join(word, hashes[i + 1])
+        if i + 2 < stop:
+            found = look_up(keys, join(two, hashes[i + 2]))
             if found >= 0:
-                return found, 2
-        if lexicon.groups[place] == OTHER:
-            return -1, 1
-    return place, 1
+                return found, 3
+        found = look_up(keys, two)
+        if found >= 0:
+            return found, 2
+    return place if lexicon.groups[place] != OTHER else -1, 1

@@ -46,7 +46,8 @@ def _score(data, offsets, lexicon):
         i = 0
         while i < words and found < _MATCHES:
             place, length = longest_match(lexicon, hashes, i, words)
-            found = _add(matches, found, place)
+            if place >= 0:
+                found = _add(matches, found, place)
             i += length
         if found:
             scores[row] = _weigh(lexicon, matches, found)
@@ -74,7 +75,7 @@ def _weigh(lexicon, matches, found):
 @njit(cache=True, nogil=True)
 def _add(matches, found, place):
     """Note a match that is not noted yet; how many there are."""
-    if place < 0 or found == _MATCHES:
+    if found == _MATCHES:
         return found
     for i in range(found):
         if matches[i] == place:
@@ -91,13 +92,16 @@ def _read_words(data, start, stop, lexicon, hashes, matches, letters):
     while i < stop:
         first = i
         state = SEED
-        digits = run = longest_run = 0
+        digits = 0
+        same = held = False
+        before = np.uint8(32)
         while i < stop and data[i] != 32:
             byte = data[i]
             state = grow(state, byte)
             digits += byte < 58
-            run = run + 1 if i > first and byte == data[i - 1] else 1
-            longest_run = max(longest_run, run)
+            held |= same & (byte == before)  # the same letter three times
+            same = byte == before
+            before = byte
             i += 1
         size = i - first
         if size:
@@ -108,9 +112,10 @@ def _read_words(data, start, stop, lexicon, hashes, matches, letters):
                 letters[spelled] = data[first]
             spelled += 1
         else:
-            found = _add_spelled(matches, found, lexicon, letters, spelled)
+            if spelled >= _SPELLED:
+                found = _add_spelled(matches, found, lexicon, letters, spelled)
             spelled = 0
-            disguised = longest_run > 2 or (digits and _SPELLED <= size and 2 * digits <= size)
+            disguised = held or (digits and _SPELLED <= size and 2 * digits <= size)
             if disguised and size <= _LONGEST:
                 found = _add_disguised(matches, found, lexicon, data[first:i], letters)
         i += 1
