@@ -29,7 +29,7 @@ class Lexicon(NamedTuple):
     begins: np.ndarray
     """bool [S]: whether longer phrases begin with this word."""
     gate: np.ndarray
-    """bool [8192]: whether a word whose hash begins with these 13 bits may be in the table; most words stop here."""
+    """bool [8192]: whether a word whose hash begins with these 13 bits may begin a phrase, for `may_begin`."""
 
 
 OTHER = 255
@@ -111,6 +111,12 @@ def _place(keys, key):
 
 
 @njit(cache=True, nogil=True, inline="always")
+def may_begin(gate, word):
+    """Whether a phrase may begin with a word, by `Lexicon.gate`: most words need no more than this."""
+    return gate[word >> np.uint64(64 - _GATE_BITS)]
+
+
+@njit(cache=True, nogil=True, inline="always")
 def look_up(keys, key):
     """Place of a word or phrase, -1 if it is not in the table."""
     place = _place(keys, key)
@@ -121,8 +127,6 @@ def look_up(keys, key):
 def longest_match(lexicon, hashes, i, stop):
     """The longest phrase that begins at word `i` of `hashes[:stop]`: its place (-1 if there is none) and its words."""
     word = hashes[i]
-    if not lexicon.gate[word >> np.uint64(64 - _GATE_BITS)]:
-        return -1, 1
     keys = lexicon.keys
     place = look_up(keys, word)
     if place < 0 or not lexicon.begins[place]:

@@ -11,7 +11,7 @@ import polars as pl
 from numba import njit
 
 from prompts.scores.buffers import SEED, finish, grow, utf8
-from prompts.scores.lexicon import load_lexicon, longest_match
+from prompts.scores.lexicon import load_lexicon, longest_match, may_begin
 
 _GROUPS = ("flat", "aside", "place", "mood", "style", "medium", "skip", "det", "open", "stop")
 _FLAT, _ASIDE, _PLACE, _MOOD, _STYLE, _MEDIUM, _SKIP, _DET, _OPEN, _STOP = range(len(_GROUPS))
@@ -120,9 +120,12 @@ def _read_phrase(lexicon, hashes, is_number, words):
     head = before = -1.0
     flat = 0.0
     last_is_head = lost = ends_in_medium = False
+    gate = lexicon.gate
     i = 0
     while i < words:
-        place, length = longest_match(lexicon, hashes, i, words)
+        place, length = -1, 1
+        if may_begin(gate, hashes[i]):
+            place, length = longest_match(lexicon, hashes, i, words)
         kind = np.int64(lexicon.groups[place]) if place >= 0 else _OBJECT
         if kind >= _DET:
             if head < 0 and ends_in_medium:

@@ -9,7 +9,7 @@ import polars as pl
 from numba import njit
 
 from prompts.scores.buffers import SEED, finish, grow, utf8
-from prompts.scores.lexicon import load_lexicon, longest_match, look_up
+from prompts.scores.lexicon import load_lexicon, longest_match, look_up, may_begin
 
 _GROUPS = ("innocent", "minor", "sexual", "hate", "gore")
 _MINOR, _SEXUAL = _GROUPS.index("minor"), _GROUPS.index("sexual")
@@ -35,6 +35,7 @@ def unsafe(rows: pl.DataFrame) -> pl.Series:
 def _score(data, offsets, lexicon):
     rows = len(offsets) - 1
     scores = np.zeros(rows, dtype=np.float32)
+    gate = lexicon.gate
     longest = 1
     for row in range(rows):
         longest = max(longest, offsets[row + 1] - offsets[row])
@@ -45,9 +46,11 @@ def _score(data, offsets, lexicon):
         words, found = _read_words(data, offsets[row], offsets[row + 1], lexicon, hashes, matches, letters)
         i = 0
         while i < words and found < _MATCHES:
-            place, length = longest_match(lexicon, hashes, i, words)
-            if place >= 0:
-                found = _add(matches, found, place)
+            length = 1
+            if may_begin(gate, hashes[i]):
+                place, length = longest_match(lexicon, hashes, i, words)
+                if place >= 0:
+                    found = _add(matches, found, place)
             i += length
         if found:
             scores[row] = _weigh(lexicon, matches, found)
