@@ -17,17 +17,19 @@ from prompts.scores.trigrams import STEPS, load_costs
 _SHORTEST = 5
 _LONGEST = 64
 """Letters of a word that are looked at."""
+_USUAL = 4.2
+"""Bits per letter below which a word is one; most have 3 to 4."""
 _STEEPNESS = 4.0
 """Per bit and letter."""
-_CODE = 8
+_CODE = 12
 """From this length on, digits and letters in turn are a hash rather than a model number."""
 _NUMBER = 10
 """From this length on, digits are no number that one would say."""
 _SWIPE = 4
 """From this length on, keys in the order of the keyboard that fill most of a word are no coincidence."""
 
-_FOREIGN = 255
-_DIGIT = 254
+_FOREIGN = np.uint8(255)
+_DIGIT = np.uint8(254)
 
 
 def gibberish(rows: pl.DataFrame) -> pl.Series:
@@ -70,80 +72,86 @@ def _score(data, offsets, costs):
         stop = offsets[row + 1]
         total = 0
         odd = 0.0
-        i = offsets[row]
-        while i < stop:
-            size, i = _next_word(data, i, stop, word)
-            if size:
+        size = cost = 0
+        first = second = np.uint8(0)
+        letters_only = True
+        for i in range(offsets[row], stop + 1):
+            byte = data[i] if i < stop else np.uint8(32)
+            if byte == 32:
+                if size >= _SWIPE:
+                    kept = min(size, _LONGEST)
+                    if letters_only:
+                        bits = (cost + costs[first, second, 0]) / (STEPS * (kept + 1))
+                        if bits >= _USUAL:
+                            odd += size * _oddity(word[:kept], bits)
+                    else:
+                        odd += size * _oddity_of_code(word[:kept])
                 total += size
-                odd += size * _oddity(word, min(size, _LONGEST), costs)
+                size = cost = 0
+                first = second = np.uint8(0)
+                letters_only = True
+                continue
+            if 97 <= byte < 128:
+                code = np.uint8(byte - 96)
+            elif byte < 128:
+                code = _DIGIT
+            elif byte & 0xC0 == 0x80:  # the rest of a character
+                continue
+            elif 0xC3 <= byte <= 0xC5 and i + 1 < stop:
+                code = _PLAIN[(np.int64(byte) - 0xC3) * 64 + (data[i + 1] & 0x3F)]
+            else:
+                code = _FOREIGN
+            if size < _LONGEST:
+                word[size] = code
+                if code >= _DIGIT:
+                    letters_only = False
+                else:
+                    cost += costs[first, second, code]
+                    first, second = second, code
+            size += 1
         if total:
             scores[row] = min(odd / total, 1.0)
     return scores
 
 
 @njit(cache=True, nogil=True)
-def _next_word(data, i, stop, word):
-    """Write the word at `i` as letters 1 to 26, `_DIGIT` or `_FOREIGN`; its length in characters, and what follows."""
-    size = 0
-    while i < stop:
-        byte = data[i]
-        i += 1
-        if byte == 32:
-            break
-        if byte >= 128:
-            if byte & 0xC0 == 0x80:
-                continue
-            code = _FOREIGN
-            if 0xC3 <= byte <= 0xC5 and i < stop:
-                code = _PLAIN[(np.int64(byte) - 0xC3) * 64 + (data[i] & 0x3F)]
-        elif byte >= 97:
-            code = byte - 96
-        else:
-            code = _DIGIT
-        if size < _LONGEST:
-            word[size] = code
-        size += 1
-    return size, i
+def _oddity(word, bits):
+    """How surely a word of unusually many bits per letter is none, in [0, 1]."""
+    if _is_held_or_swiped(word):
+        return 1.0
+    if len(word) < _SHORTEST:
+        return 0.0
+    oddest = 5.3 + 6.0 / len(word)  # real words and names hardly pass this
+    return 1.0 / (1.0 + np.exp(-_STEEPNESS * (bits - oddest)))
 
 
 @njit(cache=True, nogil=True)
-def _oddity(word, size, costs):
-    """How surely a word is none, in [0, 1]."""
-    if size < _SWIPE:
-        return 0.0
-    digits = 0
-    turns = 0
+def _oddity_of_code(word):
+    """The same of words with digits, which are judged by these, or with letters of other scripts, which are not."""
+    size = len(word)
+    digits = turns = 0
+    for i in range(size):
+        if word[i] == _FOREIGN:
+            return 0.0
+        digits += word[i] == _DIGIT
+        turns += i > 0 and (word[i] == _DIGIT) != (word[i - 1] == _DIGIT)
+    if turns >= 2:
+        return 1.0 if size >= _CODE else 0.6
+    return 1.0 if digits >= _NUMBER else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _is_held_or_swiped(word):
+    """Whether one key, or keys in the order of the keyboard, fill most of a word."""
+    size = len(word)
     run = longest_run = 1
     swipe = longest_swipe = 1
     direction = 0
-    cost = 0.0
-    first = second = 0
-    for i in range(size):
-        code = word[i]
-        if code == _FOREIGN:
-            return 0.0
-        if code == _DIGIT:
-            digits += 1
-        else:
-            cost += costs[first, second, code] if digits == 0 else 0
-        if i:
-            if (code == _DIGIT) != (word[i - 1] == _DIGIT):
-                turns += 1
-            run = run + 1 if code == word[i - 1] else 1
-            longest_run = max(longest_run, run)
-            step = 0 if code == _DIGIT or word[i - 1] == _DIGIT else _KEYBOARD[word[i - 1], code]
-            swipe = swipe + 1 if step and step == direction else 2 if step else 1
-            direction = step
-            longest_swipe = max(longest_swipe, swipe)
-        first, second = second, code if code != _DIGIT else 0
-    if digits:
-        if turns >= 2:
-            return 1.0 if size >= _CODE else 0.6
-        return 1.0 if digits >= _NUMBER else 0.0
-    if longest_run > max(4, size // 2) or longest_swipe >= max(_SWIPE, 0.6 * size):
-        return 1.0
-    if size < _SHORTEST:
-        return 0.0
-    bits = (cost + costs[first, second, 0]) / (STEPS * (size + 1))
-    usual = 5.0 + 6.0 / size  # what the oddest real words and names have
-    return 1.0 / (1.0 + np.exp(-_STEEPNESS * (bits - usual)))
+    for i in range(1, size):
+        run = run + 1 if word[i] == word[i - 1] else 1
+        step = _KEYBOARD[word[i - 1], word[i]]
+        swipe = swipe + 1 if step and step == direction else 2 if step else 1
+        direction = step
+        longest_run = max(longest_run, run)
+        longest_swipe = max(longest_swipe, swipe)
+    return longest_run > max(4, size // 2) or longest_swipe >= max(_SWIPE, 0.6 * size)
