@@ -15,7 +15,7 @@ from infra.config import digest
 from infra.errors import InputError
 from infra.progress import console, track
 from prompts.card import dataset_card
-from prompts.clean import RULES, prompt_id
+from prompts.clean import RULES, prompt_ids
 from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, REJECTS, STATS, TEXTS
 from prompts.filters import describe, evaluation_keys, select
@@ -106,7 +106,7 @@ def _build(
             + ", ".join(f"{count} {name}" for name, count in stats["refused"].items()),
             "check the sources, their text column, `min_words`, `max_words`, `languages` and `evaluation_prompts`",
         )
-    ids = [prompt_id(key) for key in kept["key"]]
+    ids = [f"{number:016x}" for number in prompt_ids(kept["key"])]
     kept = kept.with_columns(pl.Series("prompt_id", ids)).sort("prompt_id", "key")
     _write_rows(kept, folder)
     _write_rejects(rows.filter(pl.col("reason").is_not_null()), folder)
