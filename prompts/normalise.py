@@ -6,7 +6,8 @@ from numba import njit
 
 from prompts.strings import Strings, series_of, strings_of
 
-_INVISIBLE = r"[\p{Cf}\p{Default_Ignorable_Code_Point}]"
+_INVISIBLE = r"[\p{Cf}\p{Me}\p{Default_Ignorable_Code_Point}]"
+"""Format characters, variation selectors, fillers, and what draws a key or a circle around a character."""
 
 
 def normalise_texts(texts: pl.Series) -> pl.Series:

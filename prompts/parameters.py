@@ -26,7 +26,7 @@ PARAMETERS = pl.Struct(
 
 _RATIO = rf"{NUMBER}\s?[:/x]\s?{NUMBER}"
 _STYLES = "raw|cute|expressive|scenic|original|4[abc]"
-_SEED = r"\d{1,15}"
+_SEED = "[0-9]{1,15}"
 
 
 def read_parameters(texts: pl.Series) -> pl.DataFrame:

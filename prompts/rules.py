@@ -28,7 +28,7 @@ _JOB = (
 )
 _DASH = "[-\u2010\u2011\u2012\u2013\u2014\u2015\u2212]"
 _WIDE_DASH = "[\u2010\u2012\u2013\u2014\u2015\u2212]"
-NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
+NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _VALUE = rf"{NUMBER}(?:\s?[:/x]\s?{NUMBER})?"
 _NUMERIC = r"(?:aspect|ar|version|v|quality|q|stylize|s|chaos|c|seed|sameseed|stop|iw|cw|sw|ow|weird|w|h|niji|repeat)"
 _SWITCH = r"(?:hd|tile|testp|test|creative|upbeta|uplight|upanime|video|fast|relax|turbo|stealth|public|raw|loop|draft)"
@@ -142,6 +142,7 @@ WEIGHTS = (
     Rule("weights", Trait.PAIRED_COLONS, WEIGHTED_PART, ", "),
     Rule("weights", Trait.ANGLE, r"(?i)<(?:lora|hypernet|lyco|lycoris):[^<>]*>"),
     Rule("weights", Trait.BACKSLASH, r"\\([()\[\]{}])", "${1}"),
+    Rule("weights", Trait.PAREN, rf"\({{2,}}({_INSIDE}\s*:\s?{NUMBER}\s?)\){{2,}}", "(${1})"),
     Rule("weights", Trait.PAREN, WEIGHTED_WORDS, "${1}"),
     Rule("weights", Trait.PAREN, r"\({2,}([^()]*)\){2,}", "${1}"),
     # Of `[from:to:when]` and `{one, other}` the picture shows one: the last, and any.

@@ -1,0 +1,196 @@
+"""What platforms produce, form by form and in all orders, and what is read from it."""
+
+from itertools import permutations
+
+import polars as pl
+import pytest
+
+from prompts.clean import clean, clean_texts
+from prompts.parameters import PARAMETERS
+
+ID = "<@123456789012345678>"
+
+
+def read(raw: str) -> tuple[str, dict]:
+    """The text, and the parameters that are there."""
+    row = clean_texts(pl.Series([raw])).row(0, named=True)
+    return row["text"], {name: value for name, value in (row["parameters"] or {}).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        f"- {ID} (fast)",
+        f"- {ID} (relaxed, stealth)",
+        f"- {ID} (turbo)",
+        f"- {ID} (Waiting to start)",
+        f"- {ID} (31%) (fast)",
+        f"- {ID} (93%) (relaxed, stealth)",
+        f"- {ID} (paused)",
+        f"- {ID}",
+        f"- Upscaled by {ID} (fast)",
+        f"- Upscaled (Beta) by {ID} (relaxed)",
+        f"- Upscaled (Light) by {ID} (fast)",
+        f"- Upscaled (Creative) by {ID} (fast)",
+        f"- Upscaled (Subtle) by {ID} (fast)",
+        f"- Variations by {ID} (fast)",
+        f"- Variations (Strong) by {ID} (fast)",
+        f"- Variations (Subtle) by {ID} (fast)",
+        f"- Variations (Region) by {ID} (fast)",
+        f"- Vary (Region) by {ID} (fast)",
+        f"- Zoom Out by {ID} (fast)",
+        f"- Pan Left by {ID} (fast)",
+        f"- Remix by {ID} (fast)",
+        f"- Remix (Strong) by {ID} (fast)",
+        f"- Image #4 {ID}",
+        "- Image #4",
+        "- Image 4",
+        "- Upscaled (Subtle) by",
+        "- Variations (Strong) by (fast)",
+        "- @somebody (fast)",
+        "(Waiting to start)",
+        "(31%) (fast)",
+        "(Stopped)",
+        "",
+    ],
+)
+@pytest.mark.parametrize("head", ["", "[1660639012345678] ", "<https://s.mj.run/a> "])
+def test_every_tail_is_cut(head, tail):
+    assert clean(f"{head}**a red cube --v 5** {tail}") == "a red cube"
+    assert clean(f"{head}**a red cube** {tail}") == "a red cube"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "a red cube - Image #4",
+        "a red cube - Image 4",
+        "a red cube Image 4",
+        "a red cube Image #4",
+        "a red cube (Waiting to start)",
+        "a red cube - Upscaled (Subtle) by",
+        "a red cube –style raw - Image 4",
+        "Making variations for image #1 with prompt **a red cube** - <@42> (fast)",
+        "Upscaling image #2 with **a red cube** - <@42> (31%) (fast)",
+        "Rerolling **a red cube --v 5** - <@42> (Waiting to start)",
+        "[](https://cdn.example/x.png) a red cube",
+        '!dream "a red cube" -s50 -W512 -H 512 -C7.5',
+        "/imagine a red cube",
+        "/imagine prompt a red cube",
+        "prompt: a red cube",
+        "a red cube::2",
+        "((a red cube))",
+        "(((a red cube)))",
+        "((a red cube:1.3))",
+        "(((a red cube:1.1):1.2):1.3)",
+        "[a red cube]",
+        "[[a red cube]]",
+        "[a blue ball:a red cube:0.5]",
+        "[a red cube:0.5]",
+        "[a red cube::0.5]",
+        "[a red cube|a blue ball]",
+        "a {red, blue} cube",
+        "a {red|blue} cube",
+        "a {red} cube",
+        "a {red, {dark, light} blue} cube",
+        "<lora:solids:0.8> a red cube <lora:other:-1>",
+        "a red cube BREAK",
+        "a red cube\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 12, Size: 512x768",
+        "a red cube Steps: 20, Sampler: Euler a",
+        "a red cube, Negative prompt: blurry",
+    ],
+)
+def test_every_form_leaves_the_same_prompt(raw):
+    assert clean(raw) == "a red cube"
+
+
+def test_what_joins_two_prompts_becomes_a_comma():
+    for raw in ("a red cube BREAK a blue ball", "a red cube, BREAK a blue ball", "a red cube,\nBREAK\na blue ball"):
+        assert clean(raw) == "a red cube, a blue ball"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a car (fast)",
+        "a glass of milk (31%)",
+        "a cube (the red one)",
+        "PRISON BREAK POSTER",
+        "a scene —video game style",
+        "a town, population: 12, twinned with a city: Ulm",
+        "a model (scale 3:2)",
+        "making variations of a cube",
+        "first steps: 20 of them",
+        "my image 12",
+        "ratio 16:9",
+        "a -w- face",
+    ],
+)
+def test_plain_text_that_looks_like_it_stays(text):
+    assert clean(text) == text
+
+
+PARTS = ["<https://s.mj.run/x>", "/imagine prompt:", "a red cube", "--ar 16:9", "—seed 7", "--no text, hands"]
+
+
+def test_parts_in_every_order_leave_the_same():
+    rows = []
+    for order in permutations(PARTS):
+        listed = order.index("--no text, hands")
+        # What follows `--no` is not to be seen, up to the next parameter.
+        if order[listed + 1 : listed + 2] in ((), ("--ar 16:9",), ("—seed 7",)):
+            rows += [" ".join(order), f"**{' '.join(order)}** - {ID} (fast)"]
+    assert len(rows) == 2 * (120 + 2 * 120)
+    frame = clean_texts(pl.Series(rows))
+    assert frame.filter(pl.col("text") != "a red cube").is_empty()
+    parameters = frame["parameters"].struct.unnest().select("aspect", "seed", "negative").unique()
+    assert parameters.rows() == [("16:9", 7, "text, hands")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "parameters"),
+    [
+        ("a cube --ar 16:9", {"aspect": "16:9"}),
+        ("a cube --aspect 16/9", {"aspect": "16:9"}),
+        ("a cube —ar 3 : 2", {"aspect": "3:2"}),
+        ("a cube --ar 1:1 --ar 2:3", {"aspect": "2:3"}),
+        ("a cube -ar 2:3", {"aspect": "2:3"}),
+        ("a cube --v 5.2", {"version": "5.2"}),
+        ("a cube --version 4", {"version": "4"}),
+        ("a cube --V 6", {"version": "6"}),
+        ("a cube --niji 6", {"version": "niji 6"}),
+        ("a cube --niji", {"version": "niji"}),
+        ("a cube --niji --style cute", {"version": "niji", "style": "cute"}),
+        ("a cube --seed 4294967295", {"seed": 4294967295}),
+        ("a cube --s 750 –style raw", {"stylize": 750.0, "style": "raw"}),
+        ("a cube --stylize=50", {"stylize": 50.0}),
+        ("a cube --no text, hands --v 5", {"negative": "text, hands", "version": "5"}),
+        ("a cube --no text --v 5 --no a well-lit room", {"negative": "text, a well-lit room", "version": "5"}),
+        ("a cube --no text by @somebody, https://a.example/b", {"negative": "text by"}),
+        ("a cube --no", {}),
+        ("a cube::2 a ball::-.5", {"weights": [2.0, -0.5]}),
+        ("a cube:: a ball::3", {"weights": [1.0, 3.0]}),
+        ("(a cube:1.5), a ball", {"weights": [1.5]}),
+        ("a cube --tile --hd --q .5 --iw 2 --chaos 10", {}),
+        (
+            "a cube\nNegative prompt: (blurry:1.2), ugly\nSteps: 20, Sampler: Euler a, Seed: 12, Size: 512x768",
+            {"negative": "blurry, ugly", "seed": 12, "aspect": "512:768"},
+        ),
+        ("a plain cube, 16:9, seed 7", {}),
+    ],
+)
+def test_parameters_are_read(raw, parameters):
+    assert read(raw)[1] == parameters
+
+
+def test_parameters_have_one_type_whatever_is_found():
+    for rows in (["a cube"], ["a cube --v 5"], [None], []):
+        assert clean_texts(pl.Series(rows, dtype=pl.String)).schema == {
+            "text": pl.String,
+            "flags": pl.List(pl.String),
+            "parameters": PARAMETERS,
+        }
+
+
+def test_switches_after_one_another_keep_their_words_out_of_the_text():
+    assert clean("a cube —hd —tile —v 5") == "a cube"
