@@ -29,7 +29,7 @@ DEFAULT_FILTERS = {
     "gibberish": FilterConfig(max=0.7),
     "repetition": FilterConfig(),
     "unsafe": FilterConfig(max=0.8),
-    "shapeless": FilterConfig(max=0.9),
+    "shapeless": FilterConfig(),
     "n_words": FilterConfig(min=1, max=512),
 }
 """Everything is measured; refused is what no text-to-3D model can use (docs/adding-a-filter.md says why each)."""

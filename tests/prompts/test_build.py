@@ -8,14 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from infra.artifacts import read_manifest
 from infra.errors import InputError, MissingError
-from prompts.build import ROW_SCHEMA, build_corpus
+from prompts.build import build_corpus
 from prompts.clean import RULES, normalise, prompt_id, word_sets
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats, open_corpus
-from prompts.rows import REASONS
+from prompts.rows import MERGES, REASONS
 from prompts.sources import SAMPLES, load_prompts
 
 
@@ -23,22 +25,42 @@ def rows_of(folder: Path) -> pl.DataFrame:
     return pl.read_parquet(folder / "data" / "*.parquet")
 
 
-def test_every_row_is_kept_or_refused_with_a_reason(sample_corpus):
+def test_every_row_is_kept_merged_or_refused(sample_corpus):
     stats = corpus_stats(sample_corpus)
     rows, rejects = rows_of(sample_corpus), pl.read_parquet(sample_corpus / "rejects.parquet")
-    assert stats["read"] == len(rows) + len(rejects) == 2200
-    assert stats["prompts"] == len(rows) == int(rows["cluster_size"].sum()) - stats["refused"]["duplicate"]
+    clusters = pl.read_parquet(sample_corpus / "clusters.parquet")
+    assert clusters.columns == ["source", "source_row", "prompt_id", "kept_prompt_id", "rule"]
+    assert stats["read"] == len(clusters) == int(rows["cluster_size"].sum()) + len(rejects) == 2200
+    assert clusters.select("source", "source_row").is_unique().all(), "every row has one place in one source"
     assert dict(rejects["reason"].value_counts().iter_rows()) == stats["refused"]
-    planted = {"malformed", "undecodable", "columns", "missing", "not_text", "empty", "duplicate"}
-    assert stats["refused"].keys() == planted | {"evaluation_text", "evaluation_words"} <= REASONS.keys()
+    assert dict(clusters.filter(kept_prompt_id=None)["rule"].value_counts().iter_rows()) == stats["refused"]
+    merged = clusters.filter(pl.col("kept_prompt_id").is_not_null() & pl.col("rule").is_not_null())
+    assert dict(merged["rule"].value_counts().iter_rows()) == stats["merged"]
+    planted = {"malformed", "undecodable", "columns", "missing", "not_text", "empty", "evaluation_text"}
+    assert planted <= stats["refused"].keys() <= REASONS.keys()
+    assert "exact" in stats["merged"].keys() <= MERGES.keys()
     assert sum(source["read"] for source in stats["sources"]) == stats["read"]
-    keys = pl.concat([rows, rejects], how="diagonal").select("source", "source_row")
-    assert keys.is_unique().all(), "every row has one place in one source"
+
+
+def test_clusters_name_what_stays(sample_corpus):
+    rows, clusters = rows_of(sample_corpus), pl.read_parquet(sample_corpus / "clusters.parquet")
+    kept = clusters.filter(rule=None)
+    assert kept["prompt_id"].equals(kept["kept_prompt_id"])
+    assert set(kept["prompt_id"]) == set(rows["prompt_id"]) == set(clusters["kept_prompt_id"].drop_nulls())
+    sizes = clusters.drop_nulls("kept_prompt_id").group_by(prompt_id="kept_prompt_id").len()
+    both = rows.join(sizes, on="prompt_id")
+    assert len(both) == len(rows) and both["cluster_size"].cast(pl.Int64).equals(both["len"].cast(pl.Int64))
+    places = rows.join(kept, on=["source", "source_row"], how="inner")
+    assert places["prompt_id"].equals(places["prompt_id_right"]) and len(places) == len(rows)
 
 
 def test_the_columns_say_what_they_promise(sample_corpus):
     rows = rows_of(sample_corpus)
-    assert rows.columns == ROW_SCHEMA.names
+    assert rows.columns[:14] == (
+        "prompt_id text subject style parameters source source_row licence sources licences language n_words "
+        "cluster_size flags"
+    ).split()
+    assert all(name.startswith("score_") for name in rows.columns[14:])
     assert rows["prompt_id"].is_unique().all() and rows["prompt_id"].is_sorted()
     assert rows["prompt_id"].to_list() == [prompt_id(normalise(text)) for text in rows["text"]]
     assert set(rows["licence"]) == {"Apache-2.0"}
@@ -53,17 +75,23 @@ def test_no_evaluation_prompt_is_left_in_any_order(sample_corpus):
     assert not left.is_in(keys.to_list()).any()
 
 
-def test_the_first_row_of_the_first_source_wins(tmp_path):
+def test_the_most_trusted_source_wins_and_the_strictest_licence_binds(tmp_path):
     (tmp_path / "a.txt").write_text("a blue cone\nA Red Cube!\na red cube\n")
     (tmp_path / "b.txt").write_text("a red  cube --v 5\na green torus\n")
-    sources = [SourceConfig(path=str(tmp_path / n), licence=li) for n, li in (("b.txt", "MIT"), ("a.txt", "CC0-1.0"))]
+    licences = (("b.txt", "MIT"), ("a.txt", "CC-BY-SA-4.0"))
+    sources = [SourceConfig(path=str(tmp_path / name), licence=licence) for name, licence in licences]
     folder = build_corpus(CorpusConfig(sources=sources), tmp_path / "corpora")
-    winner = rows_of(folder).filter(pl.col("cluster_size") > 1).to_dicts()
-    assert [(row["text"], row["source"], row["source_row"], row["licence"], row["cluster_size"]) for row in winner] == [
-        ("a red cube", "b", 1, "MIT", 3)
+    (winner,) = rows_of(folder).filter(pl.col("cluster_size") > 1).to_dicts()
+    assert (winner["text"], winner["source"], winner["source_row"]) == ("a red cube", "b", 1)
+    assert (winner["licence"], winner["licences"]) == ("CC-BY-SA-4.0", ["CC-BY-SA-4.0", "MIT"])
+    assert (winner["sources"], winner["cluster_size"]) == (["b", "a"], 3)
+    clusters = pl.read_parquet(folder / "clusters.parquet").filter(kept_prompt_id=winner["prompt_id"])
+    assert clusters.select("source", "source_row", "rule").sort("source", "source_row").rows() == [
+        ("a", 2, "exact"),
+        ("a", 3, "exact"),
+        ("b", 1, None),
     ]
-    rejects = pl.read_parquet(folder / "rejects.parquet").select("source", "source_row", "reason", "detail").rows()
-    assert rejects == [("a", 2, "duplicate", "b:1"), ("a", 3, "duplicate", "b:1")]
+    assert corpus_stats(folder)["overlap"] == {"a": {"a": 2, "b": 1}, "b": {"a": 1, "b": 2}}
 
 
 def test_policies_refuse_with_their_reason(build):
@@ -74,13 +102,89 @@ def test_policies_refuse_with_their_reason(build):
         "a red cube " * 5,
         "un cubo rojo sobre el",
     ]
-    rows, rejects = build(lines, min_words=2, max_words=10, languages=["en", "de"])
+    rows, rejects = build(lines, filters={"n_words": {"min": 2, "max": 10}}, languages=["en", "de"])
     assert sorted(rows["text"]) == ["a red cube on a cone", "ein roter Würfel auf einem Tisch"]
     assert rejects.select("source_row", "reason", "detail").rows() == [
-        (1, "too_short", "1 words"),
-        (4, "too_long", "15 words"),
+        (1, "n_words", "n_words 1 < 2"),
+        (4, "n_words", "n_words 15 > 10"),
         (5, "language", "es"),
     ]
+
+
+def test_near_duplicates_of_evaluation_prompts_stay_out(tmp_path, build):
+    (tmp_path / "e.txt").write_text("a wooden castle on a mountain\na sleeping dragon\n")
+    lines = [
+        "A wooden castle, on a mountain!",
+        "on a mountain a wooden castle",
+        "a wooden castle on a montain",
+        "dragon sleeping",
+        "a wooden castle on a river",
+    ]
+    rows, rejects = build(lines, evaluation_prompts=str(tmp_path / "e.txt"))
+    assert rows["text"].to_list() == ["a wooden castle on a river"]
+    assert dict(rejects.select("source_row", "reason").iter_rows()) == {
+        1: "evaluation_text",
+        2: "evaluation_words",
+        3: "evaluation_near",
+        4: "evaluation_words",
+    }
+    assert rejects["detail"].to_list()[1:] == ["a wooden castle on a mountain"] * 2 + ["a sleeping dragon"]
+
+
+def test_a_subject_may_be_capped(build):
+    styles = ("oil painting", "marble statue", "pencil sketch", "octane render")
+    subjects = ("a fox", "a grey owl", "an old boat", "two teapots", "a windmill", "a steam train")
+    lines = [f"{subject}, {one}, {other}" for subject in subjects for one in styles for other in styles if one < other]
+    everything, _ = build(lines)
+    rows, rejects = build(lines, subject_cap=2)
+    assert len(everything) == len(lines)
+    assert rows["subject"].value_counts()["count"].to_list() == [2] * len(subjects)
+    assert set(rejects["reason"]) == {"subject_cap"}
+
+
+def test_the_holdout_split_is_the_same_in_a_larger_corpus(tmp_path, build):
+    import datasets
+
+    lines = [f"prompt number {index}" for index in range(400)]
+    build(lines[:200], holdout=0.2)
+    build(lines, holdout=0.2)
+    small, large = sorted(tmp_path.glob("corpora/*/*/data"), key=lambda folder: corpus_stats(folder.parent)["prompts"])
+    held = [set(pl.read_parquet(folder / "holdout-*.parquet")["text"]) for folder in (small, large)]
+    assert 20 < len(held[0]) < 60 and held[0] < held[1]
+    assert held[1].isdisjoint(pl.read_parquet(large / "train-*.parquet")["text"])
+    loaded = datasets.load_dataset(str(large.parent), cache_dir=str(tmp_path / "cache"))
+    assert {split: len(rows) for split, rows in loaded.items()} == corpus_stats(large.parent)["splits"]
+    assert len(open_corpus(large.parent)) == 400 - len(held[1])
+
+
+PIECES = st.sampled_from(
+    ["a red cube", "A red cube!", "**a red cube --v 5** - <@123456789012345678>", "a blue cube", "red cube", "", "👻"]
+    + ["a red cuve", "the red cube, 8k", "a cat on a dog", "a dog on a cat", "cat, dog", "dog, cat", "https://a.example"]
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(PIECES, min_size=1, max_size=12), data=st.data())
+def test_neither_order_nor_sharding_changes_the_version(tmp_path_factory, rows, data):
+    root = tmp_path_factory.mktemp("order")
+    shuffled = data.draw(st.permutations(rows))
+    cut = data.draw(st.integers(0, len(rows)))
+    pl.DataFrame({"text": rows}).write_parquet(root / "whole.parquet")
+    for name, part in (("part-0", shuffled[:cut]), ("part-1", shuffled[cut:])):
+        pl.DataFrame({"text": part}, schema={"text": pl.String}).write_parquet(root / f"{name}.parquet")
+    found = []
+    for name in ("whole", "part-*"):
+        config = CorpusConfig(name=name[:4], sources=[SourceConfig(path=str(root / f"{name}.parquet"), name="s")])
+        try:
+            folder = build_corpus(config, root / "corpora")
+        except InputError as error:
+            found.append(error.message)
+            continue
+        found.append(folder.name)
+        clusters = pl.read_parquet(folder / "clusters.parquet")
+        assert len(clusters) == len(rows)
+        assert set(clusters["kept_prompt_id"].drop_nulls()) == set(rows_of(folder)["prompt_id"])
+    assert found[0] == found[1]
 
 
 def test_words_of_scripts_without_spaces_are_counted(build):
@@ -103,8 +207,8 @@ def test_hugging_face_reads_it_as_it_is(sample_corpus, tmp_path):
     import datasets
 
     data = datasets.load_dataset(str(sample_corpus), split="train", cache_dir=str(tmp_path))
-    assert data.column_names == ROW_SCHEMA.names
     assert data.features["flags"] == datasets.List(datasets.Value("string"))
+    assert data.features["parameters"]["seed"] == datasets.Value("int64")
     assert list(data["text"]) == list(open_corpus(sample_corpus))
 
 
@@ -138,7 +242,7 @@ def test_building_again_is_a_skip_and_a_damaged_corpus_is_rebuilt(tmp_path):
     assert corpus_stats(folder)["prompts"] == 2
 
 
-@pytest.mark.parametrize("change", ["text", "limit", "languages", "licence", "evaluation"])
+@pytest.mark.parametrize("change", ["text", "limit", "near", "licence", "evaluation"])
 def test_what_changes_the_content_changes_the_version(tmp_path, change):
     path = tmp_path / "a.txt"
     path.write_text("a red cube\na blue cone\n")
@@ -149,8 +253,8 @@ def test_what_changes_the_content_changes_the_version(tmp_path, change):
     elif change == "evaluation":
         (tmp_path / "e.txt").write_text("a red cube\n")
         more = {"evaluation_prompts": str(tmp_path / "e.txt")}
-    elif change == "languages":
-        more = {"languages": ["en"]}
+    elif change == "near":
+        more = {"near": {"detail_ratio": 4}}
     else:
         source |= {"limit": 1} if change == "limit" else {"licence": "MIT"}
     second = build_corpus(CorpusConfig(sources=[source], **more), tmp_path / "corpora")
