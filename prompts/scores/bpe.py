@@ -95,7 +95,7 @@ def count_piece(data, symbols, pairs, ranks):
     for i in range(size - 1):
         rank = _rank(pairs, ranks, tokens[i], tokens[i + 1])
         if rank >= 0:
-            queue.append((rank << 32) | i)
+            queue.append(np.int64((rank << 32) | i))
     heapify(queue)
     left = size
     while queue:

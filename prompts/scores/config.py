@@ -24,7 +24,7 @@ class FilterConfig(Config):
         return self
 
 
-DEFAULT_FILTERS = {
+DEFAULT_FILTERS: dict[str, FilterConfig | None] = {
     "clip_tokens": FilterConfig(),
     "gibberish": FilterConfig(max=0.7),
     "repetition": FilterConfig(),

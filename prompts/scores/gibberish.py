@@ -6,6 +6,7 @@ abbreviations, and words of other scripts are not judged; both count as words.
 """
 
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -53,7 +54,7 @@ def _keyboard() -> np.ndarray:
     """1 where the second letter lies right of the first in a row of the keyboard, -1 where it lies left, else 0."""
     steps = np.zeros((27, 27), dtype=np.int8)
     for keys in ("qwertyuiop", "asdfghjkl", "zxcvbnm"):
-        for left, right in zip(keys, keys[1:], strict=False):
+        for left, right in pairwise(keys):
             steps[ord(left) - 96, ord(right) - 96] = 1
             steps[ord(right) - 96, ord(left) - 96] = -1
     return steps

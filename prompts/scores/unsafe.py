@@ -118,7 +118,7 @@ def _read_words(data, start, stop, lexicon, hashes, matches, letters):
             if spelled >= _SPELLED:
                 found = _add_spelled(matches, found, lexicon, letters, spelled)
             spelled = 0
-            disguised = held or (digits and _SPELLED <= size and 2 * digits <= size)
+            disguised = held or (digits and size >= _SPELLED and 2 * digits <= size)
             if disguised and size <= _LONGEST:
                 found = _add_disguised(matches, found, lexicon, data[first:i], letters)
         i += 1
