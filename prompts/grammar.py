@@ -7,7 +7,7 @@ import polars as pl
 
 from prompts.normalise import normalise_texts
 from prompts.parameters import PARAMETERS, read_parameters, read_weights
-from prompts.rules import CHARACTERS, DASHES, FRAME, PARAMETERS_OFF, REDACTION, TIDY, WEIGHTS, Rule
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, REDACTION, TIDY, WEIGHTS, Rule
 from prompts.strings import series_of, strings_of
 from prompts.traits import Trait, traits_of
 
@@ -21,7 +21,7 @@ LONG_NUMBER = r"\d{16,}"
 
 _BITS = {name: 1 << index for index, name in enumerate(FLAGS)}
 _SETS = [[name for name in FLAGS if bits & _BITS[name]] for bits in range(1 << len(FLAGS))]
-_GRAMMAR = (*CHARACTERS, *FRAME, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
+_GRAMMAR = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
 _ANY = np.bitwise_or.reduce([np.uint32(rule.needs) for rule in _GRAMMAR])
 
 
@@ -118,9 +118,12 @@ class _Work:
             return
         sheet = _Sheet(before, traits[hit])
         sheet.fold()
+        sheet.look_again()
         sheet.apply(CHARACTERS)
         sheet.look_again()
         sheet.apply(FRAME)
+        sheet.look_again()
+        sheet.apply(INSIDE)
         sheet.look_again()
         sheet.apply(DASHES)
         sheet.look_again()
@@ -177,7 +180,8 @@ class _Sheet:
     def apply(self, rules: Sequence[Rule]) -> None:
         """One rule after another, each on the texts that it may match.
 
-        No rule gives a text a trait that a later one of its group needs, but for those that name it.
+        What a rule leaves must not bring a trait that a later one of its group needs, unless that one names the trait
+        by which the first was found: it puts a space where it took something out.
         """
         for rule in rules:
             rows = self._change(

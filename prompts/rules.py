@@ -37,18 +37,16 @@ _WORDS = r"(?:\s+(?:\d+|random|raw|[a-z]*\d\w*|cute|expressive|scenic|original))
 _LISTED = r"no\s(?:[^-]|-[^-])*"
 _SHORT = r"(?:ar|aspect|v|q|s|c|iw|seed|w|h|n)"
 _HOSTS = r"com|net|org|io|run|gg|me|co|ai|app|dev|tv|ly|ru|de|uk|fr|jp|cn|info|xyz"
-_AT = r"(?:@|[\[(]\s?at\s?[\])])"
+_LOCAL_PART = r"(?i)(?:mailto:\s*)?[\w.+%'~^-]+\s?"
+_DOMAIN = r"\s?[\w-]+(?:\.[\w-]+)*\.\p{L}{2,}"
 
 REDACTION = (
     # Also when tokenised apart: `http : / / a.b`.
     Rule("link", Trait.SCHEME, r"(?i)<?(?:https?|ftp)\s*:\s*/\s*/\s*[^\s<>*]*>?"),
     Rule("link", Trait.WWW, r"(?i)<?www\.[^\s<>*]+>?"),
     Rule("link", Trait.WWW, rf"(?i)<?\bwww\s*\.\s*[^\s<>*]+(?:\s(?:{_HOSTS})\b)?>?"),
-    Rule(
-        "email",
-        Trait.AT | Trait.PAREN | Trait.SQUARE,
-        rf"(?i)(?:mailto:\s*)?[\w.+%'~^-]+\s?{_AT}\s?[\w-]+(?:\.[\w-]+)*\.\p{{L}}{{2,}}",
-    ),
+    Rule("email", Trait.AT, rf"{_LOCAL_PART}@{_DOMAIN}"),
+    Rule("email", Trait.PAREN | Trait.SQUARE, rf"{_LOCAL_PART}[\[(]\s?at\s?[\])]{_DOMAIN}"),
     Rule("link", Trait.DOMAIN, rf"(?i)<?\b(?:[a-z0-9-]+\.)+(?:{_HOSTS})\b(?:/[^\s<>*]*)?>?"),
     Rule("mention", Trait.ANGLE, r"<(?:@[!&]?|#)\s?\d*\s?>?"),
     Rule("mention", Trait.ANGLE, r"<a?:\w+:\d*>"),
@@ -95,7 +93,11 @@ FRAME = (
     Rule("wrapper", Trait.BOLD, rf"(?i)\*\*\s*(?:{_STATES}\s*)+$"),
     Rule("wrapper", Trait.PAREN, rf"(?i)\((?:waiting to start|paused|stopped)\)\s*(?:{_STATES}\s*)*$"),
     Rule("wrapper", Trait.BOLD, r"\*\*+"),
-    Rule("link", Trait.SQUARE, r"(?i)\[([^\[\]]*)\]\(\s*<?(?:https?|ftp):[^()\s]*\s*\)", "${1}"),
+)
+"""What the platform has put around a prompt."""
+
+INSIDE = (
+    Rule("link", Trait.SQUARE, r"(?i)\[([^\[\]]*)\]\(\s*<?(?:https?|ftp):[^()\s]*\s*\)", " ${1} "),
     *REDACTION,
     Rule("wrapper", Trait.SLASH, r"(?i)/imagine\b(?:\s*prompt\b)?\s*:?"),
     Rule("wrapper", Trait.COLON, r"(?i)^\W*(?:imagine\s+)?prompt\s*:"),
@@ -103,7 +105,7 @@ FRAME = (
     # `Image #4` that lost its sign and its mention.
     Rule("wrapper", Trait.LAST_DIGIT, r"\s(?:Image [1-4]|Image #\d)\s*$"),
 )
-"""What the platform has put around a prompt, and what says who made it."""
+"""What is left of it in the text: who made it, from what, by which command."""
 
 DASHES = (
     # Telephones turn `--` into one long dash. A switch is a whole word at the end or before the next parameter.
@@ -117,7 +119,7 @@ DASHES = (
 )
 """Every parameter gets two hyphens."""
 
-SETTINGS = r"(?is)(?:^|[\s,;.])steps\s*:\s*\d+\s*,\s*\w[\w ]{0,30}:.*$"
+SETTINGS = r"(?is)\bsteps\s*:\s*\d+\s*,\s*\w[\w ]{0,30}:.*$"
 NEGATIVE = r"(?is)\bnegative\s+prompts?\s*:(.*)$"
 LISTED = rf"(?i)--\s?{_LISTED}"
 
@@ -137,6 +139,8 @@ WEIGHTED_PART = rf"\s*:\s?:\s*-?{NUMBER}?"
 _INSIDE = r"[^():]*[^():\s\d]"
 WEIGHTED_WORDS = rf"\(({_INSIDE})\s*:\s?{NUMBER}\s?\)"
 
+_HIDING = Trait.BREAK | Trait.PAREN | Trait.SQUARE | Trait.CURLY | Trait.BACKSLASH
+
 WEIGHTS = (
     # `a cube::2 a ball::-.5`, `<lora:name:0.8>`, `(a cube:1.3)`, `((a cube))`, `[a cube]`.
     Rule("weights", Trait.PAIRED_COLONS, WEIGHTED_PART, ", "),
@@ -150,9 +154,9 @@ WEIGHTS = (
     Rule("weights", Trait.SQUARE, rf"\[([^\[\]:|]*)::?\s?{NUMBER}\]", "${1}"),
     Rule("weights", Trait.SQUARE, r"\[([^\[\]|]*)(?:\|[^\[\]]*)?\]", "${1}"),
     Rule("weights", Trait.CURLY, r"\{([^{},|]*)(?:[,|][^{}]*)?\}", "${1}"),
-    # Joins two prompts; a poster may have the word, too.
-    Rule("weights", Trait.BREAK, r"([,.;:\n)]\s*)BREAK\b", "${1},"),
-    Rule("weights", Trait.BREAK, r"(\p{Ll}\s+)BREAK(\s+[\p{Ll}(]|\s*[,\n]|\s*$)", "${1},${2}"),
+    # Joins two prompts; a poster may have the word, too. Brackets may have hidden it.
+    Rule("weights", _HIDING, r"([,.;:\n)]\s*)BREAK\b", "${1},"),
+    Rule("weights", _HIDING, r"(\p{Ll}\s+)BREAK(\s+[\p{Ll}(]|\s*[,\n]|\s*$)", "${1},${2}"),
 )
 
 # Each may make work for the next.

@@ -69,20 +69,22 @@ _MARKS, _EDGES, _QUOTED, _FOREIGN_ALL = int(Trait.MARKS), int(Trait.EDGES), int(
 _BYTES_OF_BREAK = tuple(b"BREAK")
 
 
-def _byte_classes() -> tuple[np.ndarray, np.ndarray]:
-    """Per byte: the traits it brings by itself, and whether its neighbours have to be looked at."""
-    own = np.zeros(256, np.uint32)
+_LOOK = 1 << 31
+"""Of a byte: its neighbours have to be looked at."""
+
+
+def _byte_classes() -> np.ndarray:
+    """Per byte, the traits that it brings by itself, and `_LOOK`."""
+    classes = np.zeros(256, np.uint32)
     for sign, trait in _SINGLE.items():
-        own[ord(sign)] = trait
-    control = [*range(9), 11, 12, *range(14, 32), 127]
-    own[control] = Trait.CONTROL
-    looked_at = np.zeros(256, np.bool_)
-    looked_at[np.frombuffer(b" \t\n\v\f\r*-.:,;!?)]}B0123456789", np.uint8)] = True
-    looked_at[0x80:] = True
-    return own, looked_at
+        classes[ord(sign)] = trait
+    classes[[*range(9), 11, 12, *range(14, 32), 127]] = Trait.CONTROL
+    classes[np.frombuffer(b" \t\n\v\f\r*-.:,;!?)]}B0123456789", np.uint8)] |= _LOOK
+    classes[0x80:] = _LOOK
+    return classes
 
 
-_OWN, _LOOKED_AT = _byte_classes()
+_CLASSES = _byte_classes()
 _EDGE = np.zeros(256, np.bool_)
 _EDGE[np.frombuffer(b" \t\n\v\f\r,;:|*_~`-", np.uint8)] = True
 _ALNUM = np.zeros(256, np.bool_)
@@ -92,11 +94,11 @@ _ALNUM[np.frombuffer(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 def traits_of(texts: pl.Series) -> np.ndarray:
     """`Trait` bits of every row, uint32."""
     strings = strings_of(texts)
-    return _scan(strings.data, strings.offsets, _OWN, _LOOKED_AT, _EDGE, _ALNUM)
+    return _scan(strings.data, strings.offsets, _CLASSES, _EDGE, _ALNUM)
 
 
 @njit(cache=True, nogil=True)
-def _scan(data, offsets, own, looked_at, edge, alnum):  # pragma: no cover - compiled
+def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
     rows = len(offsets) - 1
     found = np.zeros(rows, np.uint32)
     for row in range(rows):
@@ -110,8 +112,9 @@ def _scan(data, offsets, own, looked_at, edge, alnum):  # pragma: no cover - com
         i = start
         while i < end:
             c = data[i]
-            bits |= own[c]
-            if not looked_at[c]:
+            of_byte = classes[c]
+            bits |= of_byte
+            if of_byte < np.uint32(_LOOK):
                 blank, ink, digits = False, c, 0
                 i += 1
                 continue
@@ -187,5 +190,5 @@ def _scan(data, offsets, own, looked_at, edge, alnum):  # pragma: no cover - com
             bits |= np.uint32(_EDGES)
         if first == 34 and last == 34 and end - start > 1:
             bits |= np.uint32(_QUOTED)
-        found[row] = bits
+        found[row] = bits & np.uint32(~_LOOK & 0xFFFFFFFF)
     return found

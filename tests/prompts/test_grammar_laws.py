@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from prompts.clean import REDACTION, clean_texts, has_personal_data, normalise_texts, redact_texts
 from prompts.grammar import LONG_NUMBER, SWEEPS
-from prompts.rules import CHARACTERS, DASHES, FRAME, PARAMETERS_OFF, TIDY, WEIGHTS
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, TIDY, WEIGHTS
 from prompts.sources import SAMPLES
 from prompts.traits import Trait, traits_of
 
-EVERY_RULE = (*CHARACTERS, *FRAME, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
+EVERY_RULE = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
 
 SECRETS = ["<@123456789012345678>", "123456789012345678", "https://s.mj.run/secretpath", "secret.name@example.com"]
 
@@ -63,8 +63,32 @@ _PIECES = st.sampled_from(
             "- Image",
         ),
         *("- Upscaled (Subtle) by", "Variations (Strong) by", "/imagine prompt:", "prompt:", "imagine", "!dream", "by"),
-        *("Rerolling **", "[1660639012345678]", "[12345", "<@", "<@!42>", "&lt;@42&gt;", "&amp;", "&amp;lt;", "&#64;"),
-        *("@somebody", "name#1234", "#1234", "1234567", "12345678", "<:smile:1>", "<#7>", "(at)", "[at]"),
+        *(
+            "Rerolling **",
+            "[1660639012345678]",
+            "[12345",
+            "<@",
+            "<@!42>",
+            "&lt;@42&gt;",
+            "&amp;",
+            "&amp;lt;",
+            "&#64;",
+            "＆lt;@1＆gt;",
+        ),
+        *(
+            "@somebody",
+            "name#1234",
+            "#1234",
+            "1234567",
+            "12345678",
+            "<:smile:1>",
+            "<#7>",
+            "(at)",
+            "[at]",
+            "[w](https://x)",
+            "ww.a.b",
+            "[B]REAK",
+        ),
         *(
             "https://",
             "http : / / a.b",
