@@ -14,7 +14,12 @@ _EXAMPLES = 5
 def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFrame) -> str:
     """`README.md` of a corpus."""
     front = {
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/*.parquet"}]}],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in stats["splits"]],
+            }
+        ],
         "pretty_name": f"{name} {version}",
         "language": sorted(code for code in stats["languages"] if code != "und"),
         "license": _hub_licence(list(stats["licences"])),

@@ -1,6 +1,6 @@
 """The first half of a build, source by source: read, clean, name, score. Done once for each content of a source."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ def read_prepared(files: Sequence[Path], columns: Sequence[str], mask: pl.Series
     frames, start = [], 0
     for file in files:
         with pq.ParquetFile(file) as parquet:
+            frames.append(pl.DataFrame(parquet.schema_arrow.empty_table().select(list(columns))))
             for group in range(parquet.num_row_groups):
                 rows = parquet.metadata.row_group(group).num_rows
                 wanted = None if mask is None else mask[start : start + rows]
@@ -63,7 +64,7 @@ def read_prepared(files: Sequence[Path], columns: Sequence[str], mask: pl.Series
                 if wanted is None or wanted.any():
                     frame = pl.DataFrame(parquet.read_row_group(group, columns=list(columns)))
                     frames.append(frame if wanted is None else frame.filter(wanted))
-    return pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=dict.fromkeys(columns, pl.Null))
+    return pl.concat(frames, how="vertical_relaxed", rechunk=True)
 
 
 def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
@@ -123,12 +124,3 @@ def _empty(scores: Sequence[str]) -> pl.DataFrame:
     from prompts.rows import SCHEMA
 
     return describe(pl.DataFrame(schema=SCHEMA), scores)
-
-
-def prepared_rows(file: Path) -> Iterator[pl.DataFrame]:
-    """All columns, some rows at a time."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(file) as parquet:
-        for group in range(parquet.num_row_groups):
-            yield pl.DataFrame(parquet.read_row_group(group))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from prompts.clean import normalise_texts, prompt_ids
 from prompts.config import CorpusConfig
-from prompts.dedup.clusters import cluster
-from prompts.dedup.joins import RULES
+from prompts.dedup.clusters import cluster, same_meaning
+from prompts.dedup.joins import RULES, TAG
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.split import split_style, subject_keys
 from prompts.prepare import read_prepared
@@ -50,7 +50,7 @@ def select(
     """
     rows = _refuse(_load(prepared, config), config, evaluation)
     exact = _exact(rows)
-    texts = read_prepared(prepared, ["text"], rows["row"].is_in(exact["row"].implode()))["text"]
+    texts = read_prepared(prepared, ["text"], rows["row"].is_in(exact["row"].implode()))["text"].cast(pl.String)
     # As they were read, then by trust and name, so that neither the order nor the number of files decides.
     texts = texts.gather(exact["row"].rank("ordinal").cast(pl.Int64) - 1)
     return _decide(rows, exact, texts, config, evaluation)
@@ -89,7 +89,7 @@ def _decide(
     rows: pl.DataFrame, exact: pl.DataFrame, texts: pl.Series, config: CorpusConfig, evaluation: Sequence[str]
 ) -> Selection:
     count = len(texts)
-    near = find_near_duplicates(pl.concat([texts, pl.Series(texts.name, evaluation, dtype=pl.String)]), config.near)
+    near = find_near_duplicates(pl.concat([texts, pl.Series(evaluation, dtype=pl.String)]), config.near)
     reasons, details = _contaminated(near, count, evaluation)
     clean = (reasons == "")[np.minimum(near.pairs[:, :2], count - 1)].all(axis=1) & (near.pairs[:, :2] < count).all(
         axis=1
@@ -122,11 +122,16 @@ def _contaminated(near: NearDuplicates, count: int, evaluation: Sequence[str]) -
     reasons, details = np.full(count, "", dtype=object), np.full(count, None, dtype=object)
     if not len(evaluation):
         return reasons, details
-    pairs = near.pairs
-    for corpus, held_out in ((pairs[:, 0], pairs[:, 1]), (pairs[:, 1], pairs[:, 0])):
-        touching = (corpus < count) & (held_out >= count)
-        reasons[corpus[touching]] = EVALUATION_NEAR
-        details[corpus[touching]] = [evaluation[index - count] for index in held_out[touching]]
+    meanings = same_meaning(near.pairs, count + len(evaluation))
+    about = {int(meaning): text for meaning, text in zip(meanings[count:], evaluation, strict=True)}
+    banned = np.isin(meanings, np.fromiter(about, np.int32))
+    close = [(row, row) for row in np.flatnonzero(banned[:count])]
+    tags = near.pairs[near.pairs[:, 2] == TAG]
+    for one, other in ((0, 1), (1, 0)):
+        touching = tags[banned[tags[:, other]] & (tags[:, one] < count)]
+        close += [(row, by) for row, by in touching[:, (one, other)]]
+    for row, by in close:
+        reasons[row], details[row] = EVALUATION_NEAR, about[int(meanings[by])]
     words = {int(near.profile.sets[count + index]): text for index, text in enumerate(evaluation)}
     same = np.flatnonzero(
         np.isin(near.profile.sets[:count], np.fromiter(words, np.uint64)) & (near.profile.sizes[:count] > 0)

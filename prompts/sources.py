@@ -1,8 +1,10 @@
 """From what a recipe names to rows: finding files, their kind, their digest, and reading them."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256 as new_sha256
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from infra.artifacts import sha256
+from infra.config import digest
 from infra.errors import InputError
 from infra.progress import console
 from prompts import lines, tables
@@ -85,7 +88,7 @@ class Source:
 
 
 def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
-    """Every file and data set that `configs` name, in their order; globs in the order of their names.
+    """The files and data sets that `configs` name, in their order, each entry as one source.
 
     Raises:
         InputError: one is not there, or of no known kind, or two were given the same name.
@@ -95,15 +98,12 @@ def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
     if repeated := [name for name, count in given.items() if count > 1]:
         raise InputError(f"two sources are named {repeated[0]!r}", "give each a name of its own")
     sources: list[Source] = []
-    taken: set[str] = set()
+    taken = set(given)
     for config in configs:
         files = _files(config)
-        for path in files or [None]:
-            stem = _stem(path) if path else config.path.rpartition("/")[2]
-            base = f"{config.name}/{stem}" if config.name and len(files) > 1 else config.name or stem
-            name = next(n for n in _numbered(base) if n not in taken)
-            taken.add(name)
-            sources.append(_identify(config, path, name))
+        name = config.name or next(n for n in _numbered(_default_name(config, files)) if n not in taken)
+        taken.add(name)
+        sources.append(_identify(config, files, name))
     return sources
 
 
@@ -161,16 +161,47 @@ def _sample(name: str) -> Path:
     return found[name]
 
 
-def _identify(config: SourceConfig, path: Path | None, name: str) -> Source:
-    if path is None or path.is_dir():
-        return _identify_dataset(config, path, name)
+def _default_name(config: SourceConfig, files: Sequence[Path]) -> str:
+    """The stem of the file, or of the pattern: of its folder where that is all wildcard."""
+    if not files:
+        return config.path.rpartition("/")[2]
+    if len(files) == 1 and Path(config.path).expanduser() == files[0] or config.path.startswith(_SAMPLE):
+        return _stem(files[0])
+    stem = re.split(r"[*?\[]", Path(config.path).name)[0].rstrip("-_.")
+    return stem or files[0].parent.name or "files"
+
+
+def _identify(config: SourceConfig, files: Sequence[Path], name: str) -> Source:
+    if not files or files[0].is_dir():
+        return _identify_dataset(config, files[0] if files else None, name)
+    kinds = [_kind(path, config) for path in files]
+    readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
+    digests = [_digest(path) for path in files]
+    whole = digests[0] if len(files) == 1 else digest(digests)
+    shown = files[0].name if len(files) == 1 else Path(config.path).name
+    return Source(name, config, kinds[0], shown, whole, partial(_one_after_another, readers))
+
+
+def _kind(path: Path, config: SourceConfig) -> Kind:
     kind = config.kind or _KINDS.get(_suffix(path))
     if kind is None or kind == "hf":
+        known = ", ".join(sorted({*_KINDS.values()}))
         raise InputError(
             f"{path}: the kind of this file is not known",
-            f"end its name with .txt if each line is a prompt, or give `kind`: {', '.join(sorted({*_KINDS.values()}))}",
+            f"end its name with .txt if each line is a prompt, or give `kind`: {known}",
         )
-    return Source(name, config, kind, path.name, _digest(path), lambda: _read(path, kind, config))
+    return kind
+
+
+def _one_after_another(readers: Sequence[Callable[[], Iterator[pl.DataFrame]]]) -> Iterator[pl.DataFrame]:
+    """Rows of several files, numbered through."""
+    before = 0
+    for read in readers:
+        last = 0
+        for frame in read():
+            last = max(last, int(frame["source_row"].max() or 0))  # type: ignore[arg-type]
+            yield frame.with_columns(pl.col("source_row") + before)
+        before += last
 
 
 def _identify_dataset(config: SourceConfig, folder: Path | None, name: str) -> Source:

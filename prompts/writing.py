@@ -145,9 +145,8 @@ def write_clusters(rows: pl.DataFrame, sources: Sequence[Source], folder: Path) 
         kept_prompt_id=_hex(rows["kept"]),
         rule=pl.col("rule").cast(pl.Categorical),
     ).to_arrow(compat_level=pl.CompatLevel.oldest())
-    pq.write_table(
-        _plain(table), folder / CLUSTERS, compression="zstd", use_dictionary=["source", "rule"], write_statistics=False
-    )
+    columns: Any = ["source", "rule"]  # either kind of argument is meant
+    pq.write_table(_plain(table), folder / CLUSTERS, compression="zstd", use_dictionary=columns)
 
 
 def write_rejects(rows: pl.DataFrame, sources: Sequence[Source], prepared: Sequence[Path], folder: Path) -> None:

@@ -22,8 +22,7 @@ def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDA
         [N] the prompt that stays, itself for one that does, and [N] the rule, 0 for one that stays.
     """
     strict, loose = pairs[pairs[:, 2] != TAG], pairs[pairs[:, 2] == TAG]
-    parents = np.arange(rows, dtype=np.int32)
-    _unite(parents, strict)
+    parents = same_meaning(pairs, rows)
     degrees = np.bincount(pairs[:, :2].ravel(), minlength=rows).astype(np.int32)
     centres = _centres(parents, degrees)
     linked = np.stack([centres[parents[loose[:, 0]]], centres[parents[loose[:, 1]]]], axis=1).astype(np.int32)
@@ -41,6 +40,13 @@ def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDA
     _strict_rules(strict, rules)
     rules[(result == own) & (np.arange(rows) == own)] = 0
     return result, rules
+
+
+def same_meaning(pairs: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
+    """[N] equal for prompts that slips, function words and order link, over any number of steps."""
+    parents = np.arange(rows, dtype=np.int32)
+    _unite(parents, pairs[pairs[:, 2] != TAG])
+    return parents
 
 
 @njit(cache=True, nogil=True)

@@ -198,10 +198,19 @@ def test_a_path_that_is_not_there(path):
 def test_globs_and_names(write, tmp_path):
     (tmp_path / "x").mkdir()
     for name in ("b.txt", "a.txt", "x/a.txt"):
-        write(name, "a red cube\n")
-    assert [source.name for source in find(tmp_path / "*.txt", tmp_path / "x" / "a.txt")] == ["a", "b", "a-2"]
-    named = find_sources([SourceConfig(path=str(tmp_path / "*.txt"), name="mine")])
-    assert [source.name for source in named] == ["mine/a", "mine/b"]
+        write(name, f"a red {name[0]}\na blue {name[0]}\n")
+    (tmp_path / "x").rename(tmp_path / "shards-of-toys")
+    found = find(tmp_path / "a.txt", tmp_path / "shards-of-toys" / "a.txt", tmp_path / "shards-of-toys" / "*.txt")
+    assert [source.name for source in found] == ["a", "a-2", "shards-of-toys"]
+    (named,) = find_sources([SourceConfig(path=str(tmp_path / "*.txt"), name="mine")])
+    assert named.name == "mine"
+    rows = pl.concat(named.batches())
+    assert rows.select("source_row", "text").rows() == [
+        (1, "a red a"),
+        (2, "a blue a"),
+        (3, "a red b"),
+        (4, "a blue b"),
+    ]
     twice = [SourceConfig(path=str(tmp_path / "a.txt"), name="same")] * 2
     with pytest.raises(InputError, match="same"):
         find_sources(twice)
