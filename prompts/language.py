@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 import polars as pl
-from numba import njit
 
+from prompts.kernels import kernel
 from prompts.normalise import hash_bytes
 from prompts.strings import strings_of
 
@@ -110,7 +110,7 @@ def _table() -> tuple[np.ndarray, np.ndarray]:
     return hashes, bits
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _score(data, offsets, hashes, bits, languages):  # pragma: no cover - compiled
     """Per row: function words of each language, and for rows of ASCII whether they are letters, digits and spaces."""
     rows = len(offsets) - 1

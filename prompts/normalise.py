@@ -2,10 +2,12 @@
 
 import numpy as np
 import polars as pl
-from numba import njit
 
+from prompts.kernels import kernel
 from prompts.strings import Strings, series_of, strings_of
 
+PICTOGRAPHS = r"\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}"
+"""Emoji and the like: people write with them what they mean. A regular expression's class, without its brackets."""
 _INVISIBLE = r"[\p{Cf}\p{Me}\p{Default_Ignorable_Code_Point}]"
 """Format characters, variation selectors, fillers, and what draws a key or a circle around a character."""
 
@@ -13,8 +15,8 @@ _INVISIBLE = r"[\p{Cf}\p{Me}\p{Default_Ignorable_Code_Point}]"
 def normalise_texts(texts: pl.Series) -> pl.Series:
     """The key by which prompts are equal: compatibility forms, case, punctuation and spacing do not count.
 
-    Diacritics count (they part words in many languages), and so does every digit and the order of words. The key of a
-    key is the key; that of nothing but punctuation or emoji is empty.
+    Diacritics count (they part words in many languages), and so do every digit, emoji and the order of words. The key
+    of a key is the key; that of nothing but punctuation is empty.
     """
     strings = strings_of(texts)
     data, offsets, foreign = _fold_ascii(strings.data, strings.offsets)
@@ -36,7 +38,7 @@ def _normalise_any(texts: pl.Series) -> pl.Series:
         .str.normalize("NFKC")
         .str.replace_all(_INVISIBLE, "")
         # Marks belong to the letter before them, or to nothing.
-        .str.replace_all(r"^\p{M}+|(?:[^\p{L}\p{M}\p{N}]+\p{M}*)+", " ")
+        .str.replace_all(rf"^\p{{M}}+|(?:[^\p{{L}}\p{{M}}\p{{N}}{PICTOGRAPHS}]+\p{{M}}*)+", " ")
         # As some tokenisers write them.
         .str.replace_all(r"\b(\d+) k\b", "${1}k")
         .str.strip_chars(" ")
@@ -72,7 +74,7 @@ def _fold_table() -> np.ndarray:
 _FOLD = _fold_table()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _fold_ascii(data, offsets):  # pragma: no cover - compiled
     """Keys of the rows that are ASCII; the others are empty and marked."""
     rows = len(offsets) - 1
@@ -123,12 +125,12 @@ _P1, _P2, _P3 = np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F), np
 _P4, _P5 = np.uint64(0x85EBCA77C2B2AE63), np.uint64(0x27D4EB2F165667C5)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _rotate(value, bits):  # pragma: no cover - compiled
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _word(data, at, size):  # pragma: no cover - compiled
     """`size` bytes, little endian."""
     value = np.uint64(0)
@@ -137,7 +139,7 @@ def _word(data, at, size):  # pragma: no cover - compiled
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def hash_bytes(data, start, end):  # pragma: no cover - compiled
     """xxHash64 of `data[start:end]` with seed 0."""
     size = np.uint64(end - start)
@@ -170,7 +172,7 @@ def hash_bytes(data, start, end):  # pragma: no cover - compiled
     return value ^ (value >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _hash_rows(data, offsets):  # pragma: no cover - compiled
     hashes = np.empty(len(offsets) - 1, np.uint64)
     for row in range(len(hashes)):

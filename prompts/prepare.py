@@ -94,7 +94,7 @@ def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
         raw=prompt_ids(raw["text"]),
         noise=(cleaned["flags"].list.len() * 1000 + cleaned["text"].str.count_matches(r"[A-Z]")).cast(pl.UInt32),
     )
-    good = good.with_columns(refuse(pl.col("key") == "", "empty"))
+    good = good.with_columns(refuse(~pl.col("key").str.contains(r"[\p{L}\p{N}]"), "empty"))
     good = good.with_columns(refuse(has_personal_data(pl.col("text")), "personal_data"))
     good = add_scores(good, list(scores)).drop("key")
     # Whatever the rules have missed must not be kept as a refused row either.

@@ -165,7 +165,7 @@ def _default_name(config: SourceConfig, files: Sequence[Path]) -> str:
     """The stem of the file, or of the pattern: of its folder where that is all wildcard."""
     if not files:
         return config.path.rpartition("/")[2]
-    if len(files) == 1 and Path(config.path).expanduser() == files[0] or config.path.startswith(_SAMPLE):
+    if (len(files) == 1 and Path(config.path).expanduser() == files[0]) or config.path.startswith(_SAMPLE):
         return _stem(files[0])
     stem = re.split(r"[*?\[]", Path(config.path).name)[0].rstrip("-_.")
     return stem or files[0].parent.name or "files"
@@ -174,7 +174,7 @@ def _default_name(config: SourceConfig, files: Sequence[Path]) -> str:
 def _identify(config: SourceConfig, files: Sequence[Path], name: str) -> Source:
     if not files or files[0].is_dir():
         return _identify_dataset(config, files[0] if files else None, name)
-    kinds = [_kind(path, config) for path in files]
+    kinds: list[Kind] = [_kind(path, config) for path in files]
     readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
     digests = [_digest(path) for path in files]
     whole = digests[0] if len(files) == 1 else digest(digests)
@@ -184,13 +184,12 @@ def _identify(config: SourceConfig, files: Sequence[Path], name: str) -> Source:
 
 def _kind(path: Path, config: SourceConfig) -> Kind:
     kind = config.kind or _KINDS.get(_suffix(path))
-    if kind is None or kind == "hf":
-        known = ", ".join(sorted({*_KINDS.values()}))
-        raise InputError(
-            f"{path}: the kind of this file is not known",
-            f"end its name with .txt if each line is a prompt, or give `kind`: {known}",
-        )
-    return kind
+    if kind is not None and kind != "hf":
+        return kind
+    raise InputError(
+        f"{path}: the kind of this file is not known",
+        f"end its name with .txt if each line is a prompt, or give `kind`: {', '.join(sorted({*_KINDS.values()}))}",
+    )
 
 
 def _one_after_another(readers: Sequence[Callable[[], Iterator[pl.DataFrame]]]) -> Iterator[pl.DataFrame]:

@@ -8,8 +8,8 @@ from enum import IntFlag, auto
 
 import numpy as np
 import polars as pl
-from numba import njit
 
+from prompts.kernels import kernel
 from prompts.strings import strings_of
 
 
@@ -97,7 +97,7 @@ def traits_of(texts: pl.Series) -> np.ndarray:
     return _scan(strings.data, strings.offsets, _CLASSES, _EDGE, _ALNUM)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
     rows = len(offsets) - 1
     found = np.zeros(rows, np.uint32)

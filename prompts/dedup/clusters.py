@@ -1,10 +1,10 @@
 """From pairs to clusters, each with one prompt that stays and to which every other is directly related."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from prompts.dedup.joins import TAG
+from prompts.kernels import kernel
 
 
 def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
@@ -49,7 +49,7 @@ def same_meaning(pairs: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
     return parents
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _root(parents, row):
     while parents[row] != row:
         parents[row] = parents[parents[row]]
@@ -57,7 +57,7 @@ def _root(parents, row):
     return row
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _unite(parents, pairs):
     for index in range(len(pairs)):
         one, other = _root(parents, pairs[index, 0]), _root(parents, pairs[index, 1])
@@ -69,7 +69,7 @@ def _unite(parents, pairs):
         parents[row] = _root(parents, row)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _centres(parents, degrees):
     """[N] by root: the member with the most pairs, the first of equals."""
     best = parents.copy()
@@ -80,7 +80,7 @@ def _centres(parents, degrees):
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _stars(candidates, bounds, others, rows):
     kept = np.arange(rows).astype(np.int32)
     taken = np.zeros(rows, np.bool_)
@@ -96,7 +96,7 @@ def _stars(candidates, bounds, others, rows):
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _strict_rules(pairs, rules):
     for index in range(len(pairs)):
         for side in range(2):

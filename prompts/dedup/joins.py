@@ -5,12 +5,12 @@ something out go over leaders only. Pairs are rows of an int32 array [E, 3]: pro
 """
 
 import numpy as np
-from numba import njit
 
 from prompts.dedup.language import FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, SURE, is_slip, same_order
 from prompts.dedup.tables import find, make_bits, make_table, maybe
 from prompts.dedup.tokens import extend_hash
+from prompts.kernels import kernel
 
 FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG = 1, 2, 3, 4, 5
 RULES = {
@@ -30,7 +30,7 @@ _MOST_SEGMENTS = 64
 _LONGEST_PHRASE = 4
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _push(pairs, count, one, other, rule):
     if count == len(pairs):
         grown = np.empty((2 * len(pairs), 3), np.int32)
@@ -40,7 +40,7 @@ def _push(pairs, count, one, other, rule):
     return pairs, count + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
     """Pairs with the same words of meaning, and which rows are leaders.
 
@@ -78,7 +78,7 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
     return pairs[:count].copy(), leads
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _ends(spellings, starts, word, side):
     """A hash of the first or the last byte; one slip leaves one of the two as it was."""
     place = starts[word] if side == 0 else starts[word + 1] - 1
@@ -86,7 +86,7 @@ def _ends(spellings, starts, word, side):
     return value ^ (value >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, leaders, limit):
     """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, twice, by its two ends."""
     total = 0
@@ -108,7 +108,7 @@ def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, l
     return keys, rows, at
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def join_misspelt(
     words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, leaders,
     keys, rows, at, limit, leader_keys,
@@ -182,7 +182,7 @@ def join_misspelt(
     return pairs[:count].copy(), found
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
     """Those doubtful pairs whose rarer word stands nowhere else beside its neighbours, where the other often does."""
     keys, used = np.empty(4 * len(doubts), np.uint64), 0
@@ -216,13 +216,13 @@ def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
     return pairs[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _pair(one, other):
     key = (one ^ (one >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + other
     return key if key else np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _neighbours(words, offsets, hashes, row, word):
     """Keys of the word after the one before it, and before the one after it; 0 where there is none."""
     before, after = np.uint64(0), np.uint64(0)
@@ -237,7 +237,7 @@ def _neighbours(words, offsets, hashes, row, word):
     return before, after
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def join_joined(words, borders, offsets, hashes, states, kinds, spellings, starts, sets, leaders, leader_keys):
     """Pairs where one writes as one word what the other writes as two."""
     known_slots, _ = make_table(states)
@@ -278,7 +278,7 @@ def join_joined(words, borders, offsets, hashes, states, kinds, spellings, start
     return pairs[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def join_tagged(
     words, borders, offsets, hashes, kinds, sets, sizes, segment_offsets, segment_own, segment_own_sizes,
     segment_starts, is_style, phrases, leaders, leader_keys, detail_ratio, tags_for_two,
@@ -307,6 +307,8 @@ def join_tagged(
             own, size = segment_own[segment], segment_own_sizes[segment]
             if size >= sizes[row] or (size == 0 and not is_style[segment]):
                 continue
+            if segment == begin and styles == end - begin:
+                continue  # all is style: its beginning is its subject
             here = first + segment_starts[segment]
             there = first + segment_starts[segment + 1] if segment + 1 < end else last
             if not is_style[segment] and (
@@ -355,7 +357,7 @@ def join_tagged(
     return pairs[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _shorter(
     words, borders, offsets, hashes, kinds, row, skip, skip_end, leaders, leader_keys, slots, following, key, scratch,
     pairs, count,
@@ -372,7 +374,7 @@ def _shorter(
     return pairs, count
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _has_kind(words, kinds, start, end, kind):
     for place in range(start, end):
         if kinds[words[place]] & kind:

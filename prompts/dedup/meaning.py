@@ -4,9 +4,9 @@ Legend: all functions look at words `words[first:last]` of a prompt in a `Tokens
 """
 
 import numpy as np
-from numba import njit
 
 from prompts.dedup.language import ARTICLE, CONJUNCTION_WORD, FUNCTION, GUARDED, NUMERIC
+from prompts.kernels import kernel
 
 DIFFERENT, SAME, MOVED = 0, 1, 2
 """Results of `same_order`; SAME is that of the words of meaning."""
@@ -16,7 +16,7 @@ MOST_WORDS = 512
 """Longer prompts are not compared."""
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def is_slip(spellings, starts, kinds, counts, known, one, other, context):
     """Whether `one` is a misspelling of `other`, or the other way round: `SURE`, `DOUBTFUL` or 0.
 
@@ -49,19 +49,22 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
         # man, men
         if spellings[a + n - 3] == 109 and spellings[b + n - 3] == 109 and spellings[a + n - 2] != spellings[b + n - 2]:
             return 0
-    if kinds[other] & FUNCTION or (not kinds[one] & FUNCTION and counts[other] > counts[one]):
-        right, wrong = other, one
+    right, wrong = one, other
+    if known[one] != known[other]:
+        swap = known[other]
     else:
-        right, wrong = one, other
+        swap = kinds[other] & FUNCTION != 0 or (not kinds[one] & FUNCTION and counts[other] > counts[one])
+    if swap:
+        right, wrong = other, one
     common = kinds[right] & FUNCTION != 0 or counts[right] >= 8 * counts[wrong]
     if known[right] and known[wrong]:
         return DOUBTFUL if common else 0
-    if known[right] or known[wrong]:
-        return SURE if common or (known[right] and counts[wrong] <= max(2, counts[right] // 4)) else 0
+    if known[right]:
+        return SURE if common or counts[wrong] <= max(2, counts[right] // 4) else 0
     return SURE if common or (counts[wrong] <= 2 and context >= 3 and m >= 5) else 0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _equal(spellings, a, b, length):
     for place in range(length):
         if spellings[a + place] != spellings[b + place]:
@@ -69,7 +72,7 @@ def _equal(spellings, a, b, length):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _within(spellings, a, n, b, m, allowed):
     """Whether at most `allowed` bytes are more, less or other, or one pair is exchanged; n <= m."""
     head = 0
@@ -89,7 +92,7 @@ def _within(spellings, a, n, b, m, allowed):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, old, new, scratch):
     """Whether two prompts of equal words of meaning say them in an order that means the same: `SAME`, `MOVED` or 0.
 
@@ -134,7 +137,7 @@ def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end
     return MOVED if parts else DIFFERENT
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _sequence(words, kinds, first, last, skip, skip_end, old, new, out):
     """All words but articles; how many, and how many of them carry meaning."""
     count, content = 0, 0
@@ -152,7 +155,7 @@ def _sequence(words, kinds, first, last, skip, skip_end, old, new, out):
     return count, content
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _functions_agree(kinds, one, n, other, m):
     """Not both may have function words that the other lacks: `in` is not `on`."""
     more, less = False, False
@@ -171,7 +174,7 @@ def _functions_agree(kinds, one, n, other, m):
     return not (more and less)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _moved(one, other, n, kinds):
     """Whether one run of words moved past its neighbours: x u v y, x v u y.
 
@@ -204,7 +207,7 @@ def _moved(one, other, n, kinds):
     return length == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, old, new, one, other):
     n = _parts(words, borders, hashes, kinds, a, a_end, skip, skip_end, old, new, one)
     m = _parts(words, borders, hashes, kinds, b, b_end, -1, -1, -1, -1, other)
@@ -218,7 +221,7 @@ def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_en
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _parts(words, borders, hashes, kinds, first, last, skip, skip_end, old, new, out):
     """Hashes of the parts, each of its words of meaning in order."""
     count, empty, value = 0, True, np.uint64(0)

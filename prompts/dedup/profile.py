@@ -6,11 +6,11 @@ A set of words is the sum of its words' 64-bit hashes, so leaving a word or a se
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.tokens import SEGMENT, Tokens
+from prompts.kernels import kernel
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def make_profile(tokens: Tokens) -> Profile:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _profile(words, borders, offsets, hashes, kinds, segment_border, function):
     rows = len(offsets) - 1
     segments = rows

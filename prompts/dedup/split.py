@@ -2,11 +2,10 @@
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from numba import njit
 
 from prompts.dedup.near import NearDuplicates
-from prompts.dedup.tokens import string_buffers
+from prompts.kernels import kernel
+from prompts.strings import Strings, series_of, strings_of
 
 _TRIMMED = np.array([byte in b" ,;.|:-\t\n" for byte in range(256)])
 
@@ -17,7 +16,7 @@ def split_style(texts: pl.Series, near: NearDuplicates) -> pl.DataFrame:
     Args:
         texts: those that `near` was found in.
     """
-    data, offsets = string_buffers(texts)
+    data, offsets = strings_of(texts)
     tokens, profile, style = near.tokens, near.profile, near.style
     parts = _split(
         data,
@@ -30,15 +29,12 @@ def split_style(texts: pl.Series, near: NearDuplicates) -> pl.DataFrame:
         _TRIMMED,
     )
     subject, subject_ends, tail, tail_ends = parts
-    return pl.DataFrame({"subject": _strings(subject, subject_ends), "style": _strings(tail, tail_ends)})
+    return pl.DataFrame(
+        {"subject": series_of(Strings(subject, subject_ends)), "style": series_of(Strings(tail, tail_ends))}
+    )
 
 
-def _strings(data: np.ndarray, ends: np.ndarray) -> pl.Series:
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
-    return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.large_string(), len(ends) - 1, buffers)), dtype=pl.String)
-
-
-@njit(cache=True, nogil=True)
+@kernel()
 def _split(data, offsets, places, word_offsets, segment_offsets, segment_starts, is_style, trimmed):
     rows = len(offsets) - 1
     size = offsets[rows] - offsets[0] + 2 * len(is_style) + 1
@@ -84,7 +80,7 @@ def subject_keys(near: NearDuplicates) -> np.ndarray:
     return _subject_keys(profile.sets, profile.segment_offsets, profile.segment_own, style.segment_is_style)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _subject_keys(sets, segment_offsets, segment_own, is_style):
     keys = sets.copy()
     for row in range(len(keys)):

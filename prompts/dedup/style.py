@@ -9,13 +9,13 @@ many variations does not make its own details a style.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.profile import Profile
 from prompts.dedup.tables import find, make_table
 from prompts.dedup.tokens import SEGMENT, Tokens
+from prompts.kernels import kernel
 
 _STYLE_SHARE = 0.6
 _COMMON = 20
@@ -29,7 +29,7 @@ _PURE_WORD_SHARE, _PURE_PHRASE_SHARE = 0.85, 0.7
 class Style:
     """What was learned."""
 
-    word_share: NDArray[np.float32]  # [W] in [0, 1]; 0.5 where nothing is known
+    word_share: NDArray[np.float32]  # [W] in (0, 1); low where little is known
     segment_is_style: NDArray[np.bool_]  # [S]
     phrases: NDArray[np.uint64]  # sorted sets of words of style segments that follow several subjects
 
@@ -41,7 +41,7 @@ def learn_style(tokens: Tokens, profile: Profile) -> Style:
     tails, starts = _count_words(
         order, heads, tokens.words, tokens.borders, tokens.offsets, tokens.kinds, len(tokens.hashes), SEGMENT, FUNCTION
     )
-    share = (tails + 1.0) / (tails + starts + 2.0)
+    share = (tails + 0.5) / (tails + starts + 2.0)
     keys, subjects = _count_segments(order, heads, profile.segment_offsets, profile.segment_sets)
     slots, _ = make_table(keys)
     is_style, pure = _judge(
@@ -66,7 +66,7 @@ def learn_style(tokens: Tokens, profile: Profile) -> Style:
     return Style(share.astype(np.float32), is_style, np.unique(phrases))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _heads(segment_offsets, segment_sets):
     heads = np.zeros(len(segment_offsets) - 1, np.uint64)
     for row in range(len(heads)):
@@ -75,7 +75,7 @@ def _heads(segment_offsets, segment_sets):
     return heads
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _count_words(order, heads, words, borders, offsets, kinds, distinct, segment_border, function):
     """[W] different beginnings that a word follows, and that it is part of."""
     tails, starts = np.zeros(distinct, np.int32), np.zeros(distinct, np.int32)
@@ -105,7 +105,7 @@ def _count_words(order, heads, words, borders, offsets, kinds, distinct, segment
     return tails, starts
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _count_segments(order, heads, segment_offsets, segment_sets):
     """Sets of segments that follow a beginning, and how many different ones."""
     size = 1 << 12
@@ -141,7 +141,7 @@ def _count_segments(order, heads, segment_offsets, segment_sets):
     return keys[:used].copy(), counts[:used].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _judge(
     words, offsets, kinds, share, segment_offsets, segment_sets, segment_starts,
     slots, keys, subjects, function, style_share, common, common_share, pure_word, pure_phrase,
@@ -166,7 +166,7 @@ def _judge(
     return is_style, pure
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _phrases(segment_sets, pure, slots, keys, subjects):
     taken = np.zeros(len(keys), np.bool_)
     for segment in range(len(segment_sets)):

@@ -1,10 +1,11 @@
 """Hash tables of 64-bit keys for the joins: exact, with a bit per key in front so that most misses cost one look."""
 
 import numpy as np
-from numba import njit
+
+from prompts.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def make_table(keys):
     """Open addressing over `keys`: (slots with the first index of each key or -1, next index of the same key or -1).
 
@@ -25,7 +26,7 @@ def make_table(keys):
     return slots, following
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def make_bits(keys):
     """A bitmap that holds every key, with some 16 bits for each."""
     size = 1024
@@ -39,14 +40,14 @@ def make_bits(keys):
     return bits
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def maybe(bits, key):
     """False when `key` is surely not there."""
     place = (key >> np.uint64(7)) & np.uint64(len(bits) * 8 - 1)
     return (bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7))) & np.uint8(1) != 0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def find(slots, keys, key):
     """First index of `key`, or -1."""
     mask = np.uint64(len(slots) - 1)
@@ -58,6 +59,6 @@ def find(slots, keys, key):
     return np.int32(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _slot(key, mask):
     return (key ^ (key >> np.uint64(32))) & mask

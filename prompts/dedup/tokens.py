@@ -8,10 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 import polars as pl
-from numba import njit
 from numpy.typing import NDArray
 
 from prompts.dedup.language import word_kinds
+from prompts.kernels import kernel
+from prompts.normalise import PICTOGRAPHS
+from prompts.strings import strings_of
 
 SEGMENT, CONJUNCTION = 1, 2
 """What comes before a word: the start of a segment (`,` `;` `.` `|` brackets …), or an `and`."""
@@ -48,10 +50,10 @@ class Tokens:
 def tokenise(texts: pl.Series) -> Tokens:
     """Split clean prompts into words.
 
-    A word is a run of letters, marks and digits, in lower case; apostrophes inside a word are dropped, a full stop
+    A word is a run of letters, marks, digits and emoji, in lower case; apostrophes inside a word are dropped, a stop
     between digits stays, `8 k` is `8k`.
     """
-    data, offsets = string_buffers(texts)
+    data, offsets = strings_of(texts)
     classes, lower = _characters()
     total = _count(data, offsets, classes)
     words, borders, places = np.empty(total, np.int32), np.empty(total, np.uint8), np.empty(total, np.uint16)
@@ -76,21 +78,13 @@ def tokenise(texts: pl.Series) -> Tokens:
     )
 
 
-def string_buffers(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The bytes of a column without nulls, and where each text begins and the last ends; no copy."""
-    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = array.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    return np.frombuffer(data, np.uint8) if data is not None and len(data) else np.zeros(1, np.uint8), bounds
-
-
 @lru_cache(maxsize=1)
 def _characters() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Class of each code point, and its lower case where that is one character."""
     points = [point for point in range(128, _CODE_POINTS) if not 0xD800 <= point < 0xE000]
     letters = pl.Series([chr(point) for point in points])
     classes = np.full(_CODE_POINTS, _BORDER, np.uint8)
-    classes[points] = np.where(letters.str.contains(r"[\p{L}\p{M}\p{N}]"), _WORD, _SPACE)
+    classes[points] = np.where(letters.str.contains(rf"[\p{{L}}\p{{M}}\p{{N}}{PICTOGRAPHS}]"), _WORD, _SPACE)
     lower = np.arange(_CODE_POINTS, dtype=np.int32)
     small = [chr(point).lower() for point in points]
     lower[points] = [ord(one) if len(one) == 1 else point for point, one in zip(points, small, strict=True)]
@@ -108,7 +102,7 @@ def _characters() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     return classes, lower
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _character(data, position):
     """Code point at `position`, and the position after it."""
     first = np.int32(data[position])
@@ -124,7 +118,7 @@ def _character(data, position):
     return code, position + 4
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _encode(code, out, used):
     """Write a code point as UTF-8; returns where the next goes."""
     if code < 0x80:
@@ -141,12 +135,12 @@ def _encode(code, out, used):
     return used + 4
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _class(classes, code):
     return classes[code] if code < len(classes) else np.uint8(_WORD)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _count(data, offsets, classes):
     """No fewer than the number of words."""
     count = 0
@@ -162,7 +156,7 @@ def _count(data, offsets, classes):
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _mixed(states):
     """The finaliser of SplitMix64."""
     mixed = np.empty_like(states)
@@ -174,7 +168,7 @@ def _mixed(states):
     return mixed
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def extend_hash(state, spellings, start, end):
     """The hash's state after more bytes."""
     for position in range(start, end):
@@ -182,7 +176,7 @@ def extend_hash(state, spellings, start, end):
     return state
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets, slots):
     mask = np.uint64(slots - 1)
     table = np.full(slots, -1, np.int32)

@@ -5,5 +5,5 @@
     policy.py      scores of rows as columns; the first filter that a row fails is its reason
 
 A scorer is a plain function from rows to one number per row, in a file of its own (docs/adding-a-filter.md). What is
-common to them: `buffers.py` (text columns as bytes for compiled loops) and `lexicon.py` (weighted words and phrases).
+common to them: `word_hash.py` and `lexicon.py` (weighted words and phrases).
 """

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
 from infra.errors import MissingError
+from prompts.kernels import kernel
 
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 _MERGES = 49152 - 256 - 2
@@ -50,7 +50,7 @@ def load_merges() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return symbols, pairs, ranks
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _insert(pairs, ranks, first, second, rank):
     key = (np.uint64(first) << np.uint64(32)) | np.uint64(second) | np.uint64(1 << 63)
     place = np.int64((key * _FACTOR) >> np.uint64(64 - 17))
@@ -60,7 +60,7 @@ def _insert(pairs, ranks, first, second, rank):
     ranks[place] = rank
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _rank(pairs, ranks, first, second):
     """Rank of the merge of two tokens, -1 if there is none."""
     key = (np.uint64(first) << np.uint64(32)) | np.uint64(second) | np.uint64(1 << 63)
@@ -72,7 +72,7 @@ def _rank(pairs, ranks, first, second):
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def count_piece(data, symbols, pairs, ranks):
     """Tokens of the piece `data`: the lowest-ranked pair merges, the leftmost first, until none is left.
 

@@ -9,10 +9,11 @@ import html
 
 import numpy as np
 import polars as pl
-from numba import njit
 
+from prompts.kernels import kernel
 from prompts.scores.bpe import count_piece, load_merges
-from prompts.scores.buffers import SEED, finish, grow, utf8
+from prompts.scores.word_hash import SEED, finish, grow
+from prompts.strings import strings_of
 
 _MEMORY = 1 << 16
 """Pieces remembered at a time, at the place that the top 16 bits of their hash name."""
@@ -34,7 +35,7 @@ _SPECIAL = {"<start_of_text>", "<end_of_text>"}
 def clip_tokens(rows: pl.DataFrame) -> pl.Series:
     """Tokens of `text` with the start and the end token, as Int32; not cut at the 77 that CLIP reads."""
     texts = rows["text"].fill_null("")
-    counts, plain = _count(*utf8(texts), *load_merges())
+    counts, plain = _count(*strings_of(texts), *load_merges())
     if not plain.all():
         places = np.flatnonzero(~plain)
         counts[places] = _count_others(texts.gather(places))
@@ -46,7 +47,7 @@ def _count_others(texts: pl.Series) -> np.ndarray:
     intact = texts.str.contains(_INTACT) & ~texts.str.contains(_NEEDS_CARE)
     ready = texts.filter(intact).str.replace_many(_QUOTES).str.to_lowercase()
     counts = np.empty(len(texts), dtype=np.int32)
-    counts[intact.to_numpy()] = _count(*utf8(ready), *load_merges(), True)[0]
+    counts[intact.to_numpy()] = _count(*strings_of(ready), *load_merges(), True)[0]
     counts[~intact.to_numpy()] = [_count_repaired(text) for text in texts.filter(~intact)]
     return counts
 
@@ -90,7 +91,7 @@ _LOWER[ord("A") : ord("Z") + 1] += 32
 _WORDLIKE = (_KIND == _LETTER) | (_KIND == _DIGIT) | (np.arange(256) == ord(";"))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _count(data, offsets, symbols, pairs, ranks, intact=False):
     """Counts of texts, and which are plain: ASCII without controls and HTML, or anything if they are known `intact`."""
     rows = len(offsets) - 1
@@ -140,7 +141,7 @@ def _count(data, offsets, symbols, pairs, ranks, intact=False):
     return counts, plain
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _is_plain(data, start, stop):
     for i in range(start, stop):
         byte = data[i]
@@ -156,13 +157,13 @@ def _is_plain(data, start, stop):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _kind_of_three(data, i):
     """A character of three bytes that begins with 0xE3 or 0xEF."""
     return _SIGN if data[i] == 0xEF or data[i + 1] == 0x80 else _LETTER
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _suffix(data, i, stop):
     """Length of `'s`, `'re` and the like at `i`, else 0."""
     if i + 1 >= stop:

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
-from numba import njit
 
-from prompts.scores.buffers import utf8
+from prompts.kernels import kernel
 from prompts.scores.trigrams import STEPS, load_costs
+from prompts.strings import strings_of
 
 _SHORTEST = 5
 _LONGEST = 64
@@ -35,7 +35,7 @@ _DIGIT = np.uint8(254)
 
 def gibberish(rows: pl.DataFrame) -> pl.Series:
     """Share of the letters and digits of `key` that stand in words which are none, in [0, 1]."""
-    return pl.Series(_score(*utf8(rows["key"]), load_costs()), dtype=pl.Float32)
+    return pl.Series(_score(*strings_of(rows["key"]), load_costs()), dtype=pl.Float32)
 
 
 def _plain_letters() -> np.ndarray:
@@ -64,7 +64,7 @@ _PLAIN = _plain_letters()
 _KEYBOARD = _keyboard()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _score(data, offsets, costs):
     rows = len(offsets) - 1
     scores = np.zeros(rows, dtype=np.float32)
@@ -115,7 +115,7 @@ def _score(data, offsets, costs):
     return scores
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _oddity(word, bits):
     """How surely a word of unusually many bits per letter is none, in [0, 1]."""
     if _is_held_or_swiped(word):
@@ -126,7 +126,7 @@ def _oddity(word, bits):
     return 1.0 / (1.0 + np.exp(-_STEEPNESS * (bits - oddest)))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _oddity_of_code(word):
     """The same of words with digits, which are judged by these, or with letters of other scripts, which are not."""
     size = len(word)
@@ -141,7 +141,7 @@ def _oddity_of_code(word):
     return 1.0 if digits >= _NUMBER else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _is_held_or_swiped(word):
     """Whether one key, or keys in the order of the keyboard, fill most of a word."""
     size = len(word)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from prompts.scores.buffers import hash_word, join
+from prompts.kernels import kernel
+from prompts.scores.word_hash import hash_word, join
 
 LONGEST_PHRASE = 3
 _DATA = Path(__file__).parent / "data"
@@ -78,7 +78,7 @@ def read_entries(text: str, groups: tuple[str, ...]) -> dict[str, tuple[int, flo
     return entries
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _insert(table, phrase, group, weight):
     stop = 0
     while stop < len(phrase) and phrase[stop] != 32:
@@ -100,7 +100,7 @@ def _insert(table, phrase, group, weight):
     table.weights[place] = weight
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _place(keys, key):
     """Where a key is, or where it would go."""
     mask = np.uint64(len(keys) - 1)
@@ -110,20 +110,20 @@ def _place(keys, key):
     return np.int64(place)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def may_begin(gate, word):
     """Whether a phrase may begin with a word, by `Lexicon.gate`: most words need no more than this."""
     return gate[word >> np.uint64(64 - _GATE_BITS)]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def look_up(keys, key):
     """Place of a word or phrase, -1 if it is not in the table."""
     place = _place(keys, key)
     return place if keys[place] == key else -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def longest_match(lexicon, hashes, i, stop):
     """The longest phrase that begins at word `i` of `hashes[:stop]`: its place (-1 if there is none) and its words."""
     word = hashes[i]

@@ -2,9 +2,9 @@
 
 import numpy as np
 import polars as pl
-from numba import njit
 
-from prompts.scores.buffers import utf8
+from prompts.kernels import kernel
+from prompts.strings import strings_of
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}"
 _WORD = rf"[{_UNSPACED}]|[\p{{L}}\p{{N}}][^\s{_UNSPACED}]*"
@@ -13,14 +13,14 @@ _WORD = rf"[{_UNSPACED}]|[\p{{L}}\p{{N}}][^\s{_UNSPACED}]*"
 def n_words(rows: pl.DataFrame) -> pl.Series:
     """Number of words of `text`, as Int32."""
     texts = rows["text"].fill_null("")
-    counts, ascii_only = _count(*utf8(texts))
+    counts, ascii_only = _count(*strings_of(texts))
     others = ~pl.Series(ascii_only)
     if others.any():
         counts[others.to_numpy()] = texts.filter(others).str.count_matches(_WORD).to_numpy()
     return pl.Series(counts, dtype=pl.Int32)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _count(data, offsets):
     """What the expression says, for ASCII; the rest is left to the expression."""
     rows = len(offsets) - 1

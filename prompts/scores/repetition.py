@@ -2,17 +2,18 @@
 
 import numpy as np
 import polars as pl
-from numba import njit
 
-from prompts.scores.buffers import SEED, finish, grow, utf8
+from prompts.kernels import kernel
+from prompts.scores.word_hash import SEED, finish, grow
+from prompts.strings import strings_of
 
 
 def repetition(rows: pl.DataFrame) -> pl.Series:
     """Share of the words of `key` that stand earlier in the same row, in [0, 1)."""
-    return pl.Series(_repeated(*utf8(rows["key"])), dtype=pl.Float32)
+    return pl.Series(_repeated(*strings_of(rows["key"])), dtype=pl.Float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _repeated(data, offsets):
     rows = len(offsets) - 1
     longest = 1

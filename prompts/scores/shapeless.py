@@ -8,10 +8,11 @@ nothing. An unknown head is taken for an object, in any language: this score wou
 
 import numpy as np
 import polars as pl
-from numba import njit
 
-from prompts.scores.buffers import SEED, finish, grow, utf8
+from prompts.kernels import kernel
 from prompts.scores.lexicon import load_lexicon, longest_match, may_begin
+from prompts.scores.word_hash import SEED, finish, grow
+from prompts.strings import strings_of
 
 _GROUPS = ("flat", "aside", "place", "mood", "style", "medium", "skip", "det", "open", "stop")
 _FLAT, _ASIDE, _PLACE, _MOOD, _STYLE, _MEDIUM, _SKIP, _DET, _OPEN, _STOP = range(len(_GROUPS))
@@ -30,7 +31,7 @@ _WITH_OBJECT = 0.6
 
 def shapeless(rows: pl.DataFrame) -> pl.Series:
     """Evidence in `text`, in [0, 1]: 0 an object, about 0.5 a place or an icon, above 0.9 nothing to model."""
-    return pl.Series(_score(*utf8(rows["text"]), load_lexicon("shapeless", _GROUPS)), dtype=pl.Float32)
+    return pl.Series(_score(*strings_of(rows["text"]), load_lexicon("shapeless", _GROUPS)), dtype=pl.Float32)
 
 
 def _roles() -> np.ndarray:
@@ -48,7 +49,7 @@ def _roles() -> np.ndarray:
 _ROLE = _roles()
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _score(data, offsets, lexicon):
     rows = len(offsets) - 1
     scores = np.zeros(rows, dtype=np.float32)
@@ -62,7 +63,7 @@ def _score(data, offsets, lexicon):
     return scores
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _score_row(data, start, stop, lexicon, hashes, is_number):
     words = 0  # of the phrase so far
     size = digits = 0  # of the word so far
@@ -108,7 +109,7 @@ def _score_row(data, start, stop, lexicon, hashes, is_number):
 _OBJECT, _NONE, _LOST = -1, -2, -3
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _read_phrase(lexicon, hashes, is_number, words):
     """The words between two commas.
 

@@ -6,10 +6,11 @@ Seen through are letters that are spaced out (`n u d e`), held down (`nuuude`) o
 
 import numpy as np
 import polars as pl
-from numba import njit
 
-from prompts.scores.buffers import SEED, finish, grow, utf8
+from prompts.kernels import kernel
 from prompts.scores.lexicon import load_lexicon, longest_match, look_up, may_begin
+from prompts.scores.word_hash import SEED, finish, grow
+from prompts.strings import strings_of
 
 _GROUPS = ("innocent", "minor", "sexual", "hate", "gore")
 _MINOR, _SEXUAL = _GROUPS.index("minor"), _GROUPS.index("sexual")
@@ -28,10 +29,10 @@ _LETTER_FOR[[ord(digit) for digit in "01345789"]] = [ord(letter) for letter in "
 
 def unsafe(rows: pl.DataFrame) -> pl.Series:
     """Evidence in `key`, in [0, 1): 1 - (1 - a)(1 - b)... of the weights of the phrases that it has."""
-    return pl.Series(_score(*utf8(rows["key"]), load_lexicon("unsafe", _GROUPS)), dtype=pl.Float32)
+    return pl.Series(_score(*strings_of(rows["key"]), load_lexicon("unsafe", _GROUPS)), dtype=pl.Float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _score(data, offsets, lexicon):
     rows = len(offsets) - 1
     scores = np.zeros(rows, dtype=np.float32)
@@ -57,7 +58,7 @@ def _score(data, offsets, lexicon):
     return scores
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _weigh(lexicon, matches, found):
     safe = 1.0
     not_sexual = 1.0
@@ -75,7 +76,7 @@ def _weigh(lexicon, matches, found):
     return score
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _add(matches, found, place):
     """Note a match that is not noted yet; how many there are."""
     if found == _MATCHES:
@@ -87,7 +88,7 @@ def _add(matches, found, place):
     return found + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _read_words(data, start, stop, lexicon, hashes, matches, letters):
     """Hashes of the words of a row, and matches of those that are written in disguise."""
     words = found = spelled = 0
@@ -125,14 +126,14 @@ def _read_words(data, start, stop, lexicon, hashes, matches, letters):
     return words, _add_spelled(matches, found, lexicon, letters, spelled)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _add_spelled(matches, found, lexicon, letters, size):
     if not _SPELLED <= size <= _LONGEST:
         return found
     return _add_word(matches, found, lexicon, letters, size)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _add_disguised(matches, found, lexicon, word, letters):
     """Digits as the letters that they look like, and letters held down as one or as two."""
     for kept in (1, 2):
@@ -149,7 +150,7 @@ def _add_disguised(matches, found, lexicon, word, letters):
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _add_word(matches, found, lexicon, letters, size):
     state = SEED
     for i in range(size):

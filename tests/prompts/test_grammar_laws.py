@@ -163,7 +163,7 @@ def plain_key(texts: pl.Series) -> pl.Series:
         .str.replace_many(["ß", "ς"], ["ss", "σ"])
         .str.normalize("NFKC")
         .str.replace_all(invisible, "")
-        .str.replace_all(r"^\p{M}+|(?:[^\p{L}\p{M}\p{N}]+\p{M}*)+", " ")
+        .str.replace_all(r"^\p{M}+|(?:[^\p{L}\p{M}\p{N}\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]+\p{M}*)+", " ")
         .str.replace_all(r"\b(\d+) k\b", "${1}k")
         .str.strip_chars(" ")
     )
@@ -218,7 +218,7 @@ def test_cleaning_what_is_clean_changes_nothing(texts):
 def test_the_key_of_a_key_is_the_key(texts):
     keys = normalise_texts(texts)
     assert normalise_texts(keys).to_list() == keys.to_list()
-    assert not keys.str.contains(r"[\p{Cf}\s&&[^ ]]|  |^ | $|[\p{P}\p{S}]").any()
+    assert not keys.str.contains(r"[\p{Cf}\s&&[^ ]]|  |^ | $|[\p{P}\p{S}--\x{1F000}-\x{1FAFF}\x{2600}-\x{27BF}]").any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -282,7 +282,7 @@ def test_what_never_settles_keeps_its_words_and_says_so():
 
 
 def test_columns_of_nothing():
-    for rows in ([], [None], [""], [None, ""], ["👍", "\u200d"]):
+    for rows in ([], [None], [""], [None, ""], ["!", "\u200d"]):
         frame = clean_texts(pl.Series(rows, dtype=pl.String))
         assert frame["parameters"].to_list() == [None] * len(rows)
         assert [text is None for text in frame["text"]] == [text is None for text in rows]

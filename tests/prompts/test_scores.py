@@ -324,7 +324,7 @@ def test_rows_with_a_reason_keep_it_and_are_not_scored():
     rows = table(["a cat", None, "a logo"]).with_columns(
         reason=pl.Series([None, "missing", None]), detail=pl.Series([None, "`text` is null", None])
     )
-    done = apply_policy(rows, FiltersConfig())
+    done = apply_policy(rows, policy(shapeless={"max": 0.9}, n_words={"min": 1}))
     assert done["reason"].to_list() == [None, "missing", "shapeless"]
     assert done["detail"][1] == "`text` is null"
     assert done["score_n_words"].to_list() == [2, None, 2]

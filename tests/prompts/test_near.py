@@ -1,0 +1,161 @@
+"""Which prompts are one, which are not, and what is learned of style on the way."""
+
+import random
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompts.dedup.clusters import cluster, same_meaning
+from prompts.dedup.joins import RULES, TAG
+from prompts.dedup.near import find_near_duplicates
+from prompts.dedup.split import split_style, subject_keys
+from prompts.dedup.tokens import tokenise
+
+TAGS = ["highly detailed", "octane render", "studio lighting", "trending on artstation", "cinematic", "8k", "bokeh"]
+ANIMALS = ["fox", "owl", "badger", "heron", "otter", "lynx", "toad", "crab", "moth", "raven", "tapir", "gecko"]
+PLACES = ["in a teacup", "on a bicycle", "under an umbrella", "with a lantern", "near a well", "behind a curtain"]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> list[str]:
+    """Prompts of people: many subjects, few tags, in ever other combinations."""
+    choose = random.Random(3)
+    subjects = [f"a {animal} {place}" for animal in ANIMALS for place in PLACES]
+    return [", ".join([subject, *choose.sample(TAGS, choose.randint(1, 5))]) for subject in subjects for _ in range(3)]
+
+
+@pytest.fixture(scope="module")
+def rule_of(crowd):
+    """`rule_of(one, other)`: by which rule the two are one among the crowd, or None."""
+
+    def find(one: str, other: str) -> str | None:
+        texts = pl.Series([one, other, *crowd])
+        near = find_near_duplicates(texts)
+        kept, rules = cluster(near.pairs, len(texts))
+        return RULES[max(rules[0], rules[1])] if kept[0] == kept[1] else None
+
+    return find
+
+
+SAME = [
+    ("a red cube", "red cube", "function_words"),
+    ("a castle of stone on the hill", "castle of stone on hill", "function_words"),
+    ("a cat with hat", "a cat with a hat", "function_words"),
+    ("a cherry-red car", "a cherry red car", "function_words"),
+    ("a wooden old table", "an old wooden table", "word_order"),
+    ("a wizard, a tower, night sky", "night sky, a wizard, a tower", "word_order"),
+    ("a red cube and a blue sphere", "a blue sphere and a red cube", "word_order"),
+    ("at night a castle in fog", "a castle in fog at night", "word_order"),
+    ("a wooden casle on a hill", "a wooden castle on a hill", "typo"),
+    ("a woodenn castle on a hill", "a wooden castle on a hill", "typo"),
+    ("a wooden casrle on a hill", "a wooden castle on a hill", "typo"),
+    ("a wooden catsle on a hill", "a wooden castle on a hill", "typo"),
+    ("a wooden castle wiht a moat", "a wooden castle with a moat", "typo"),
+    ("a light saber on a table", "a lightsaber on a table", "joined_word"),
+    ("a purple teapot, octane render", "a purple teapot", "style_tag"),
+    ("a purple teapot, octane render, cinematic", "a purple teapot, cinematic", "style_tag"),
+    ("cinematic, a purple teapot", "a purple teapot", "style_tag"),
+    ("a purple teapot highly detailed", "a purple teapot", "style_tag"),
+    ("a purple teapot, bokeh, bokeh", "a purple teapot, bokeh", "style_tag"),
+    ("an iron robot of gears holding a tiny flower, dusk", "an iron robot of gears holding a tiny flower", "style_tag"),
+    ("a teapot, 8 k, bokeh, cinematic", "a teapot, bokeh, cinematic, 8k", "word_order"),
+    ("ein roter Würfel auf dem Tisch", "roter Würfel auf Tisch", "function_words"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "rule"), SAME)
+def test_these_are_one(rule_of, one, other, rule):
+    assert rule_of(one, other) == rule_of(other, one) == rule
+
+
+OTHER = [
+    ("a red cube", "a blue cube"),
+    ("a cat", "a dog"),
+    ("a cat on a dog", "a dog on a cat"),
+    ("a red cube on a blue sphere", "a blue cube on a red sphere"),
+    ("a red cube and a blue sphere", "a blue cube and a red sphere"),
+    ("a fox with a white tail", "a white fox with a tail"),
+    ("a cat in a box", "a cat on a box"),
+    ("a cat with a hat", "a cat without a hat"),
+    ("a street with people", "a street with no people"),
+    ("two cats", "three cats"),
+    ("a cat", "cats"),
+    ("a robot mk2", "a robot mk3"),
+    ("a man in a coat", "a woman in a coat"),
+    ("a woman in a coat", "women in a coat"),
+    ("a black cab on a bridge", "a black cat on a bridge"),
+    ("a house in fog", "a horse in fog"),
+    ("a cube", "a red cube"),
+    ("a castle", "a castle, a dragon"),
+    ("a castle at night", "a castle"),
+    ("a purple teapot, cinematic", "a purple teapot, bokeh"),
+    ("naruto, highly detailed, octane render, 8k, bokeh", "inuyasha, highly detailed, octane render, 8k, bokeh"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER)
+def test_these_are_not(rule_of, one, other):
+    assert rule_of(one, other) is None
+    assert rule_of(other, one) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_the_order_of_prompts_does_not_change_what_is_one(data, crowd):
+    texts = list(dict.fromkeys([*crowd[:30], *(text for pair in SAME + OTHER for text in pair[:2])]))
+    assert _meanings(data.draw(st.permutations(texts))) == _meanings(texts)
+
+
+def _meanings(texts: list[str]) -> set[frozenset[str]]:
+    found: dict[int, list[str]] = {}
+    for text, meaning in zip(
+        texts, same_meaning(find_near_duplicates(pl.Series(texts)).pairs, len(texts)), strict=True
+    ):
+        found.setdefault(int(meaning), []).append(text)
+    return {frozenset(group) for group in found.values()}
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(st.text(max_size=40), max_size=12))
+def test_any_text_goes_through(texts):
+    near = find_near_duplicates(pl.Series(texts, dtype=pl.String))
+    kept, rules = cluster(near.pairs, len(texts))
+    assert np.array_equal(kept[kept], kept), "who stands for others stays itself"
+    assert np.array_equal(rules == 0, kept == np.arange(len(texts)))
+    parts = split_style(pl.Series(texts, dtype=pl.String), near)
+    assert parts.null_count().sum_horizontal().item() == 0
+
+
+def test_a_chain_of_tags_does_not_lead_away():
+    chain = [(index, index + 1, TAG) for index in range(6)]
+    kept, _ = cluster(np.array(chain, np.int32), 7)
+    assert all(abs(index - stays) <= 1 for index, stays in enumerate(kept))
+    slips, _ = cluster(np.array([(one, other, 3) for one, other, _ in chain], np.int32), 7)
+    assert len(set(slips)) == 1
+
+
+def test_style_is_learned_from_what_follows_many_subjects(crowd):
+    texts = pl.Series([*crowd, "a kite, octane render, made of paper, BOKEH", "cinematic, bokeh"])
+    near = find_near_duplicates(texts)
+    parts = split_style(texts, near)
+    assert parts.row(-2) == ("a kite, made of paper", "octane render, BOKEH")
+    assert parts.row(-1) == ("cinematic, bokeh", ""), "what is all style is its own subject"
+    subjects = {text.split(",")[0] for text in crowd}
+    assert set(parts["subject"][:-2]) == subjects
+    assert len(np.unique(subject_keys(near)[:-2])) == len(subjects)
+
+
+def test_words_are_told_apart_in_every_script():
+    tokens = tokenise(pl.Series(["A Cat’s hat, v5.2 & J. K. Rowling; 8 K", "Ёлка — ЗЕЛЁНАЯ、红色的球", "", None]))
+    words = [
+        [tokens.spelling(word) for word in tokens.words[tokens.offsets[row] : tokens.offsets[row + 1]]]
+        for row in range(len(tokens))
+    ]
+    assert words == [["a", "cats", "hat", "v5.2", "j", "k", "rowling", "8k"], ["ёлка", "зелёная", "红色的球"], [], []]
+    places = tokens.places[: tokens.offsets[1]]
+    assert [("A Cat’s hat, v5.2 & J. K. Rowling; 8 K".encode()[place:]).decode()[0] for place in places] == list(
+        "AChvJKR8"
+    )
