@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import cli_models
+from flows import cli_corpus, cli_models
 from flows.cli_options import CheckpointOption, DeviceOption, Overrides, RecipeOption
 from infra.environment import prepare_environment
 from infra.errors import PRDError
@@ -18,9 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-corpus_app = typer.Typer(help="The prompt corpus.", no_args_is_help=True)
 config_app = typer.Typer(help="Recipes.", no_args_is_help=True)
-app.add_typer(corpus_app, name="corpus")
+app.add_typer(cli_corpus.corpus, name="corpus")
 app.add_typer(config_app, name="config")
 app.add_typer(cli_models.miniature, name="miniature")
 app.add_typer(cli_models.weights, name="weights")
@@ -160,18 +159,6 @@ def doctor() -> None:
     from flows.doctor import examine
 
     raise typer.Exit(0 if examine() else 1)
-
-
-@corpus_app.command("build")
-def corpus_build(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None:
-    """Read, clean, deduplicate and version the recipe's prompt sources."""
-    from flows.recipe import read_recipe
-    from flows.stages import build_corpus_stage
-
-    result = build_corpus_stage(read_recipe(recipe, overrides))
-    for name, value in result.facts.items():
-        typer.echo(f"{name}: {value}")
-    typer.echo(result.folder)
 
 
 @config_app.command("show")

@@ -19,6 +19,7 @@ from infra.weights import resolve_weights, weights_digest
 if TYPE_CHECKING:
     from evaluation.measured import TruthSummary
     from evaluation.report import EvaluationReport
+    from prompts.config import CorpusConfig
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,25 @@ def build_corpus_stage(recipe: Recipe) -> StageResult:
     Raises:
         InputError: a source cannot be read, or nothing is left.
     """
+    return corpus_stage(recipe.corpus)
+
+
+def corpus_stage(config: "CorpusConfig") -> StageResult:
+    """`build_corpus_stage` without a recipe around it."""
     from prompts.build import build_corpus
     from prompts.corpus import corpus_stats
 
-    folder = build_corpus(recipe.corpus, settings().corpora)
+    folder = build_corpus(config, settings().corpora)
     stats = corpus_stats(folder)
     return StageResult(
         folder,
         {
-            "corpus": recipe.corpus.name,
+            "corpus": config.name,
             "version": folder.name,
             "rows read": stats["read"],
             "prompts": stats["prompts"],
             **{f"refused: {reason}": count for reason, count in stats["refused"].items()},
+            **{f"merged: {rule}": count for rule, count in stats["merged"].items()},
         },
     )
 

@@ -9,7 +9,7 @@ import yaml
 
 from infra.artifacts import folder_lock, is_finished, publish, read_manifest, seal, write_json
 from infra.config import digest
-from infra.errors import InputError, MissingError
+from infra.errors import InputError
 from infra.progress import console
 from prompts.card import dataset_card
 from prompts.clean import RULES
@@ -19,6 +19,7 @@ from prompts.prepare import prepare
 from prompts.selection import select
 from prompts.sources import Source, find_sources, prompts_of
 from prompts.statistics import statistics
+from prompts.versions import RECIPE, versions
 from prompts.writing import content_digest, corpus_table, write_clusters, write_prompts, write_rejects
 
 _STAGING = ".staging"
@@ -60,17 +61,6 @@ def build_from(config: CorpusConfig, sources: Sequence[Source], held_out: Sequen
             shutil.rmtree(staging, ignore_errors=True)
     console.print(f"corpus {config.name} {folder.name} is in {folder}", markup=False, soft_wrap=True)
     return folder
-
-
-def versions(home: Path) -> list[Path]:
-    """Finished versions of a corpus, the newest last."""
-    found = []
-    for folder in home.iterdir() if home.is_dir() else ():
-        try:
-            found.append((read_manifest(folder).created, folder))
-        except MissingError:
-            continue
-    return [folder for _, folder in sorted(found)]
 
 
 def _finished(home: Path, inputs: dict[str, str]) -> Path | None:
@@ -122,4 +112,10 @@ def _build(
     }
     (folder / CONFIG).write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
     (folder / "README.md").write_text(dataset_card(config.name, version, stats, table), encoding="utf-8")
-    return {"version": version, "prompts": len(table), "refused": stats["refused"], "merged": stats["merged"]}
+    return {
+        "version": version,
+        "prompts": len(table),
+        "refused": stats["refused"],
+        "merged": stats["merged"],
+        RECIPE: config.model_dump(mode="json"),
+    }

@@ -15,7 +15,8 @@ class SourceConfig(Config):
     """Where prompts come from. What is left out is inferred from the file."""
 
     path: str = Field(min_length=1)
-    """A file, a glob, a folder saved by `datasets`, `sample:NAME` for a shipped one, or a Hub name `owner/name`."""
+    """A file, a glob, a folder saved by `datasets`, a Hub name `owner/name`, `sample:NAME` for a shipped sample, or
+    `catalog:NAME` for an entry of the catalogue, whose fields are then the defaults."""
     kind: Kind | None = None
     """Format; inferred from the extension, through `.gz` too."""
     field: str | None = None
@@ -25,6 +26,8 @@ class SourceConfig(Config):
     name: str | None = Field(default=None, min_length=1)
     """How rows of this source are marked; default: the file's stem."""
     licence: str = "unknown"
+    files: str | None = None
+    """Which files of a Hub data set, as a glob; default: all that can be read."""
     revision: str | None = None
     """Commit, tag or branch of a Hub data set."""
     split: str = "train"

@@ -75,7 +75,7 @@ def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
         scores: names of `prompts.scores`.
 
     Returns:
-        `rows.SCHEMA` and `id` (UInt64, of the normalised text), `language`, `flags`, `parameters`, `score_…`; `noise`,
+        `rows.SCHEMA` and `id` (UInt64, of the normalised text; null of refused rows), `language`, `flags`, `parameters`, `score_…`; `noise`,
         `raw` (by which one of several equal rows is chosen): how much was taken out or shouted, a hash of the text as
         it was read.
     """
@@ -96,6 +96,7 @@ def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
     )
     good = good.with_columns(refuse(~pl.col("key").str.contains(r"[\p{L}\p{N}]"), "empty"))
     good = good.with_columns(refuse(has_personal_data(pl.col("text")), "personal_data"))
+    good = good.with_columns(pl.when(pl.col("reason").is_null()).then("id"))
     good = add_scores(good, list(scores)).drop("key")
     # Whatever the rules have missed must not be kept as a refused row either.
     hidden = pl.when(pl.col("reason") == "personal_data").then(None).otherwise("text").alias("text")

@@ -16,6 +16,7 @@ from infra.config import digest
 from infra.errors import InputError
 from infra.progress import console
 from prompts import lines, tables
+from prompts.catalogue import resolve
 from prompts.clean import normalise_texts, tidy_texts
 from prompts.config import Kind, SourceConfig
 from prompts.rows import frames
@@ -70,6 +71,7 @@ class Source:
             "field": self.config.field,
             "key": self.config.key,
             "split": self.config.split if self.kind == "hf" else None,
+            **({"files": self.config.files} if self.config.files else {}),
             "limit": self.config.limit,
             "sha256": self.digest,
         }
@@ -94,6 +96,7 @@ def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
         InputError: one is not there, or of no known kind, or two were given the same name.
         UnavailableError: a data set of the Hub cannot be fetched.
     """
+    configs = [resolve(config) for config in configs]
     given = Counter(config.name for config in configs if config.name)
     if repeated := [name for name, count in given.items() if count > 1]:
         raise InputError(f"two sources are named {repeated[0]!r}", "give each a name of its own")

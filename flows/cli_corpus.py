@@ -1,0 +1,271 @@
+"""`prd corpus`: build and extend the prompt corpus, look at its sources, ask it why."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli_options import Overrides, RecipeOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from prompts.config import SourceConfig
+
+corpus = typer.Typer(help="The prompt corpus.", no_args_is_help=True)
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A file, glob, folder or Hub name, `catalog:NAME` or `sample:NAME`; or a mapping, as in a recipe.",
+    ),
+]
+VersionOption = Annotated[str | None, typer.Option("--version", help="The beginning of its name. Default: the newest.")]
+_LONGEST_CELL = 160
+
+
+@corpus.command()
+def build(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    push_to_hub: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Publish the version as a data set of the Hub.")
+    ] = None,
+) -> None:
+    """Read, clean, deduplicate and version the recipe's prompt sources."""
+    from flows.recipe import read_recipe
+    from flows.stages import build_corpus_stage
+
+    result = build_corpus_stage(read_recipe(recipe, overrides))
+    _echo_result(result.facts, result.folder, push_to_hub)
+
+
+@corpus.command()
+def add(
+    source: SourceArgument,
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    version: VersionOption = None,
+) -> None:
+    """A new version of the recipe's corpus with one source more, as if it had been built with it from the start."""
+    from flows.stages import corpus_stage
+    from infra.settings import settings
+    from prompts.versions import extended, find_version
+
+    folder = find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version)
+    result = corpus_stage(extended(folder, [_source(source)]))
+    _echo_result(result.facts, result.folder)
+
+
+@corpus.command()
+def preview(
+    source: SourceArgument,
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    rows: Annotated[int, typer.Option(min=1, help="Read so many.")] = 10_000,
+    show: Annotated[int, typer.Option(min=0, help="Show so many.")] = 12,
+) -> None:
+    """What a build would make of a source: its grammar, what each filter would drop, how many prompts are new."""
+    from infra.errors import MissingError
+    from infra.settings import settings
+    from prompts.preview import preview as look
+    from prompts.versions import find_version
+
+    policy = _recipe(recipe, overrides).corpus
+    try:
+        present = find_version(settings().corpora / policy.name)
+    except MissingError:
+        present = None
+    found = look(_source(source), policy, present, rows)
+    table = _table(
+        f"{found.source.name}, licence {found.source.licence}", "row", "as read", "subject", "style", "becomes"
+    )
+    # Evenly over what was read, not its beginning.
+    step = max(1, len(found.rows) // max(show, 1))
+    for row in found.rows[::step].head(show).iter_rows(named=True):
+        fate = row["reason"] or row["novelty"]
+        table.add_row(*_cells(row["source_row"], row["raw"], row["subject"], row["style"], fate))
+    _print(table)
+    counts = _table("of these rows", "what", "rows", "share", "meaning")
+    for what, count in found.counts().items():
+        counts.add_row(*_cells(what, f"{count:,}", f"{count / len(found.rows):.1%}", _meaning(what)))
+    _print(counts)
+    typer.echo(f"compared with {present}" if present else f"there is no corpus {policy.name} yet to compare with")
+
+
+@corpus.command()
+def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", version: VersionOption = None) -> None:
+    """Numbers of a version: the funnel, its sources and what they share, languages, lengths."""
+    from infra.settings import settings
+    from prompts.corpus import corpus_stats
+    from prompts.versions import find_version
+
+    folder = find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version)
+    numbers = corpus_stats(folder)
+    funnel = _table(str(folder), "step", "rows", "meaning")
+    funnel.add_row("read", f"{numbers['read']:,}", "rows of all sources")
+    for what, count in {**numbers["refused"], **numbers["merged"]}.items():
+        funnel.add_row(f"- {what}", f"{count:,}", _meaning(what))
+    funnel.add_row("prompts", f"{numbers['prompts']:,}", "in this version")
+    _print(funnel)
+    sources = _table("sources", "source", "licence", "read", "kept", "only here")
+    for each in numbers["sources"]:
+        counts = (f"{each[name]:,}" for name in ("read", "kept", "only_here"))
+        sources.add_row(*_cells(each["name"], each["licence"], *counts))
+    _print(sources)
+    if len(numbers["overlap"]) > 1:
+        names = list(numbers["overlap"])
+        shared = _table("prompts in common", "", *names)
+        for name in names:
+            shared.add_row(*_cells(name, *(f"{numbers['overlap'][name][other]:,}" for other in names)))
+        _print(shared)
+    typer.echo(f"languages: {', '.join(f'{code} {count:,}' for code, count in numbers['languages'].items())}")
+    typer.echo(f"words: {', '.join(f'{name} {count}' for name, count in numbers['words'].items())}")
+
+
+@corpus.command()
+def explain(
+    prompt: Annotated[str, typer.Argument(help="A prompt, as a source has it.")],
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    version: VersionOption = None,
+) -> None:
+    """Why a prompt is in the corpus or not, and which rows are one with it."""
+    from infra.settings import settings
+    from prompts.preview import explain as why
+    from prompts.versions import find_version
+
+    policy = _recipe(recipe, overrides).corpus
+    folder = find_version(settings().corpora / policy.name, version)
+    found = why(prompt, folder, policy)
+    typer.echo(found.verdict)
+    facts = {"cleaned": found.row["text"], "stands for it": found.kept, "taken out": found.row["flags"]}
+    given = found.row["parameters"] or {}
+    facts |= {f"parameter {name}": value for name, value in given.items()} | {"language": found.row["language"]}
+    facts |= {name.replace("_", " "): value for name, value in found.row.items() if name.startswith("score_")}
+    for name, value in facts.items():
+        if value not in (None, [], ""):
+            typer.echo(f"{name}: {value}")
+    if len(found.members):
+        table = _table("rows of its cluster", "source", "row", "rule")
+        for row in found.members.head(20).iter_rows(named=True):
+            table.add_row(*_cells(row["source"], row["source_row"], row["rule"] or "stays"))
+        _print(table)
+
+
+@corpus.command()
+def diff(
+    older: Annotated[str, typer.Argument(help="A version, by the beginning of its name or its folder.")],
+    newer: Annotated[str | None, typer.Argument(help="Another. Default: the newest.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="Changes to the recipe.")] = None,
+    recipe: RecipeOption = "miniature",
+    show: Annotated[int, typer.Option(min=0, help="Show so many of each kind.")] = 8,
+) -> None:
+    """What one version of a corpus has and another has not, and why."""
+    from infra.settings import settings
+    from prompts.versions import compare, find_version
+
+    home = settings().corpora / _recipe(recipe, overrides).corpus.name
+    found = compare(find_version(home, older), find_version(home, newer))
+    for name, (before, after) in found.policy.items():
+        typer.echo(f"{name}: {_setting(before)} → {_setting(after)}")
+    typer.echo(f"same: {found.same:,}  added: {len(found.added):,}  removed: {len(found.removed):,}")
+    for title, rows in (("added", found.added), ("removed", found.removed)):
+        if len(rows) and show:
+            table = _table(title, "source", "prompt", "because")
+            for row in rows.head(show).iter_rows(named=True):
+                because = "" if title == "added" else row["rule"] or "its row is gone"
+                table.add_row(*_cells(row["source"], row["text"], because))
+            _print(table)
+
+
+@corpus.command()
+def sources() -> None:
+    """The catalogue: public sources of prompts, what they hold and on what terms; and the samples that ship."""
+    from prompts.catalogue import PREFIX, catalogue
+    from prompts.sources import SAMPLES
+
+    table = _table("sources", "name", "rows", "licence", "about")
+    for name, entry in catalogue().items():
+        terms = entry.licence + (" (terms to accept)" if entry.gated else "")
+        table.add_row(*_cells(PREFIX + name, f"{entry.rows:,}" if entry.rows else "", terms, entry.about))
+    for path in sorted(SAMPLES.iterdir()):
+        table.add_row(*_cells(f"sample:{path.stem}", "", "Apache-2.0", "shipped with the project"))
+    _print(table)
+    typer.echo("Rows and licences are as published, not checked here. What counts is the source's own page.")
+
+
+def _recipe(name: str, overrides: list[str] | None) -> Any:
+    from flows.recipe import read_recipe
+
+    return read_recipe(name, overrides)
+
+
+def _source(given: str) -> "SourceConfig":
+    """A source from the command line: a path, or a mapping as in a recipe."""
+    import yaml
+
+    from prompts.config import SourceConfig
+
+    value = yaml.safe_load(given) if given.lstrip().startswith("{") else given
+    config = SourceConfig.model_validate({"path": value} if isinstance(value, str) else value)
+    return config.model_copy(update={"path": _absolute(config.path)})
+
+
+def _absolute(path: str) -> str:
+    """A file's path in full, so that a later command finds it from elsewhere."""
+    return str(Path(path).expanduser().absolute()) if Path(path).expanduser().exists() else path
+
+
+def _setting(value: Any) -> str:
+    """A setting in short: of sources only where they are."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return ", ".join(str(item.get("path", item)) for item in value)
+    return str(value)
+
+
+def _meaning(what: str) -> str:
+    from prompts.rows import MERGES, REASONS
+
+    own = {
+        "new": "would be in the corpus",
+        "known": "equals a prompt of the corpus",
+        "again": "equals an earlier row of the source",
+    }
+    return {**REASONS, **MERGES, **own}.get(what, "")
+
+
+def _echo_result(facts: dict[str, Any], folder: Path, push_to_hub: str | None = None) -> None:
+    for name, value in facts.items():
+        typer.echo(f"{name}: {value}")
+    typer.echo(folder)
+    if push_to_hub:
+        from prompts.publishing import push
+
+        typer.echo(push(folder, push_to_hub))
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left")
+    for column in columns:
+        table.add_column(escape(column), overflow="fold")
+    return table
+
+
+def _cells(*values: Any) -> list[str]:
+    """Hostile text as cells: no markup, no control characters, not endless."""
+    from rich.markup import escape
+
+    shown = ("" if value is None else str(value) for value in values)
+    clean = ("".join(one if one.isprintable() else " " for one in text) for text in shown)
+    return [escape(text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…") for text in clean]
+
+
+def _print(table: "Table") -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(table)

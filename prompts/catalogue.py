@@ -1,0 +1,77 @@
+"""Public sources of prompts, one YAML file each in `catalog/`: where they are, what they hold, on what terms."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from infra.config import Config
+from infra.errors import InputError
+from prompts.config import Kind, SourceConfig
+
+_FOLDER = Path(__file__).parent / "catalog"
+PREFIX = "catalog:"
+
+
+class CatalogueEntry(Config):
+    """One source, as its publisher describes it. Nothing here was checked against the source itself."""
+
+    about: str = Field(min_length=1)
+    path: str = Field(min_length=1)
+    kind: Kind | None = None
+    files: str | None = None
+    """Which files of a data set, as a glob."""
+    field: str | None = None
+    licence: str = Field(min_length=1)
+    """As published; `unknown` where nothing is stated. There is no default: whoever adds a source has to look."""
+    licence_note: str | None = None
+    gated: bool = False
+    """Whether its terms have to be accepted on `homepage` before it can be fetched, with a token."""
+    revision: str | None = None
+    rows: int | None = None
+    homepage: str | None = None
+    notes: str | None = None
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> dict[str, CatalogueEntry]:
+    """Name → entry.
+
+    Raises:
+        InputError: an entry does not hold what it must, a licence for instance.
+    """
+    return {path.stem: read_entry(path) for path in sorted(_FOLDER.glob("*.yaml"))}
+
+
+def read_entry(path: Path) -> CatalogueEntry:
+    """One file of the catalogue.
+
+    Raises:
+        InputError: it does not parse, or lacks something.
+    """
+    try:
+        return CatalogueEntry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        what = f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}" if first else str(error)
+        raise InputError(
+            f"{path} is no entry of the catalogue: {what}", "see its neighbours for what it needs"
+        ) from None
+
+
+def resolve(config: SourceConfig) -> SourceConfig:
+    """A source with what the catalogue says of it, where its path is `catalog:NAME`; what the recipe says goes first.
+
+    Raises:
+        InputError: there is no such entry.
+    """
+    if not config.path.startswith(PREFIX):
+        return config
+    name = config.path.removeprefix(PREFIX)
+    entry = catalogue().get(name)
+    if entry is None:
+        raise InputError(f"the catalogue has no source {name!r}", "`prd corpus sources` lists them")
+    stated = entry.model_dump(include={"kind", "files", "field", "licence", "revision"}, exclude_none=True)
+    given = config.model_dump(exclude_unset=True, exclude={"path"})
+    return SourceConfig(**{"name": name, **stated, **given, "path": entry.path})

@@ -1,0 +1,103 @@
+"""Versions of a corpus: which there are, what one adds to another, and a version with one source more."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from infra.artifacts import MANIFEST, read_manifest
+from infra.errors import InputError, MissingError
+from prompts.config import CorpusConfig, SourceConfig
+from prompts.corpus import CLUSTERS
+
+RECIPE = "recipe"
+"""In a version's manifest: the configuration that it was built from, with the paths of that machine."""
+
+
+def versions(home: Path) -> list[Path]:
+    """Finished versions of a corpus, the newest last.
+
+    Args:
+        home: folder of the corpus, `$PRD_HOME/corpora/<name>`.
+    """
+    found = []
+    for folder in home.iterdir() if home.is_dir() else ():
+        if folder.name.startswith("."):
+            continue
+        try:
+            # Two may be of one second.
+            found.append((read_manifest(folder).created, (folder / MANIFEST).stat().st_mtime_ns, folder))
+        except MissingError:
+            continue
+    return [folder for *_, folder in sorted(found)]
+
+
+def find_version(home: Path, version: str | None = None) -> Path:
+    """A version by the beginning of its name, or the newest; a path of a version's folder is taken as it is.
+
+    Raises:
+        MissingError: there is none.
+        InputError: several begin so.
+    """
+    if version and Path(version).is_dir():
+        read_manifest(Path(version))
+        return Path(version)
+    found = [folder for folder in versions(home) if folder.name.startswith(version or "")]
+    if not found:
+        what = f"version {version} of the corpus" if version else "corpus"
+        raise MissingError(f"there is no {what} in {home}", "build it: prd corpus build")
+    if version and len(found) > 1:
+        names = ", ".join(folder.name for folder in found)
+        raise InputError(f"{version} may be {names}", "give more of its name")
+    return found[-1]
+
+
+def extended(folder: Path, added: list[SourceConfig]) -> CorpusConfig:
+    """The configuration of a version with more sources, trusted less than those that it has.
+
+    Raises:
+        InputError: a source is there already.
+    """
+    config = CorpusConfig.model_validate(read_manifest(folder).facts[RECIPE])
+    known = {source.path for source in config.sources}
+    for source in added:
+        if source.path in known:
+            raise InputError(f"{source.path} is a source of {folder.name} already", "`prd corpus stats` lists them")
+    return config.model_copy(update={"sources": (*config.sources, *added)})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one version has and another has not."""
+
+    added: pl.DataFrame
+    """Prompts that only the newer has: `prompt_id`, `text`, `source`."""
+    removed: pl.DataFrame
+    """Prompts that only the older has, and `rule`: what became of them in the newer, null when their row is gone."""
+    same: int
+    """Prompts that both have."""
+    policy: dict[str, tuple[Any, Any]]
+    """Setting → its value in the older and in the newer, where they differ."""
+
+
+def compare(older: Path, newer: Path) -> Difference:
+    """What `newer` adds to `older` and what it leaves out."""
+    one, other = _prompts(older), _prompts(newer)
+    removed = one.join(other, on="prompt_id", how="anti")
+    fate = pl.read_parquet(newer / CLUSTERS, columns=["prompt_id", "rule"]).drop_nulls().unique("prompt_id")
+    before, after = (read_manifest(folder).facts.get(RECIPE, {}) for folder in (older, newer))
+    return Difference(
+        added=other.join(one, on="prompt_id", how="anti"),
+        removed=removed.join(fate, on="prompt_id", how="left"),
+        same=len(one) - len(removed),
+        policy={
+            key: (before.get(key), after.get(key))
+            for key in sorted({*before, *after} - {"name"})
+            if before.get(key) != after.get(key)
+        },
+    )
+
+
+def _prompts(folder: Path) -> pl.DataFrame:
+    return pl.read_parquet(folder / "data" / "*.parquet", columns=["prompt_id", "text", "source"])

@@ -1,0 +1,146 @@
+"""Versions beside one another: extended, compared, previewed, explained."""
+
+import polars as pl
+import pytest
+
+from infra.errors import InputError, MissingError
+from prompts.build import build_corpus
+from prompts.catalogue import catalogue, read_entry, resolve
+from prompts.config import CorpusConfig, SourceConfig
+from prompts.licences import strictest
+from prompts.preview import explain, preview
+from prompts.versions import compare, extended, find_version, versions
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Files of two sources and a corpus of the first."""
+    (tmp_path / "a.txt").write_text("a red cube\nan old wooden castle\na blue cone\n")
+    (tmp_path / "b.txt").write_text("A red cube!\nan old wodden castle\na green torus\n")
+    build_corpus(CorpusConfig(sources=str(tmp_path / "a.txt")), tmp_path / "corpora")
+    return tmp_path / "corpora" / "corpus"
+
+
+def test_a_source_added_is_as_if_it_had_been_there_from_the_start(home, tmp_path):
+    added = [SourceConfig(path=str(tmp_path / "b.txt"), licence="MIT")]
+    config = extended(find_version(home), added)
+    larger = build_corpus(config, tmp_path / "corpora")
+    assert versions(home)[-1] == find_version(home) == larger and len(versions(home)) == 2
+    at_once = CorpusConfig(sources=[{"path": str(tmp_path / "a.txt")}, *added])
+    assert build_corpus(at_once, tmp_path / "elsewhere").name == larger.name
+    with pytest.raises(InputError, match="is a source of"):
+        extended(larger, added)
+
+
+def test_only_the_new_source_is_read_again(home, tmp_path):
+    prepared = tmp_path / "corpora" / ".prepared"
+    before = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows.parquet")}
+    build_corpus(extended(find_version(home), [SourceConfig(path=str(tmp_path / "b.txt"))]), tmp_path / "corpora")
+    after = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows.parquet")}
+    assert before.items() < after.items() and len(after) == 2
+
+
+def test_what_differs_between_versions(home, tmp_path):
+    older = find_version(home)
+    (tmp_path / "c.txt").write_text("an old castle of wood\na blue  cone\n")
+    sources = [SourceConfig(path=str(tmp_path / name)) for name in ("b.txt", "c.txt")]
+    newer = build_corpus(CorpusConfig(sources=sources, near={"detail_ratio": 3}), tmp_path / "corpora")
+    found = compare(older, newer)
+    assert found.same == 2
+    assert set(found.added["text"]) == {"an old wodden castle", "a green torus", "an old castle of wood"}
+    assert found.removed.select("text", "rule").rows() == [("an old wooden castle", None)]
+    assert found.policy.keys() == {"near", "sources"}
+    back = compare(newer, older)
+    assert (len(back.added), len(back.removed)) == (1, 3)
+
+
+def test_versions_are_named_by_their_beginning(home, tmp_path):
+    folder = find_version(home)
+    assert find_version(home, folder.name[:4]) == find_version(home, str(folder)) == folder
+    with pytest.raises(MissingError, match="no version zzz"):
+        find_version(home, "zzz")
+    with pytest.raises(MissingError, match="no corpus in"):
+        find_version(tmp_path / "corpora" / "other")
+
+
+def test_a_preview_says_what_is_new(home, tmp_path):
+    path = tmp_path / "new.jsonl"
+    path.write_text(
+        '{"text": "a RED cube"}\n{"text": "an old woodden castle, --ar 3:2"}\n{"text": "a lamp"}\n{"text": "a lamp."}\n'
+        '{"text": "!!!"}\nnot json\n'
+    )
+    found = preview(SourceConfig(path=str(path)), CorpusConfig(sources="x"), find_version(home))
+    rows = found.rows.sort("source_row")
+    assert rows["novelty"].to_list() == ["known", "typo", "new", "again", None, None]
+    assert rows["reason"].to_list() == [None, None, None, None, "empty", "malformed"]
+    assert rows["parameters"][1]["aspect"] == "3:2"
+    assert found.counts() == {"again": 1, "empty": 1, "known": 1, "malformed": 1, "new": 1, "typo": 1}
+    alone = preview(SourceConfig(path=str(path)), CorpusConfig(sources="x"), None, rows=3)
+    assert alone.rows["novelty"].to_list() == ["new"] * 3
+
+
+def test_a_corpus_explains_itself(tmp_path):
+    (tmp_path / "a.txt").write_text("an old wooden castle\nan old wodden castle\na red cube\n!!\na held out lamp\n")
+    (tmp_path / "e.txt").write_text("a held out lamp\n")
+    config = CorpusConfig(sources=str(tmp_path / "a.txt"), evaluation_prompts=str(tmp_path / "e.txt"))
+    folder = build_corpus(config, tmp_path / "corpora")
+    found = {
+        text: explain(text, folder, config)
+        for text in (
+            "A red cube --v 5",
+            "an old wodden castle",
+            "a held out lamp",
+            "old woden castle",
+            "a new boat",
+            "?",
+        )
+    }
+    assert [each.verdict for each in found.values()] == [
+        "in the corpus",
+        "merged: typo",
+        "refused: evaluation_text",
+        "would be merged: typo",
+        "would be new",
+        "would be refused: empty (no more to say)",
+    ]
+    assert found["an old wodden castle"].kept == "an old wooden castle"
+    assert found["an old wodden castle"].members["source_row"].sort().to_list() == [1, 2]
+    assert found["A red cube --v 5"].row["flags"] == ["parameters"]
+
+
+def test_the_catalogue_states_terms():
+    entries = catalogue()
+    assert len(entries) > 10 and all(entry.licence and entry.about and entry.homepage for entry in entries.values())
+    assert entries["journeydb"].gated
+    dalle = resolve(SourceConfig(path="catalog:dalle-3", limit=5))
+    assert (dalle.path, dalle.field, dalle.name, dalle.limit) == (
+        "OpenDatasets/dalle-3-dataset",
+        "caption",
+        "dalle-3",
+        5,
+    )
+    assert resolve(SourceConfig(path="catalog:dalle-3", licence="MIT", name="x")).licence == "MIT"
+    with pytest.raises(InputError, match="no source 'nothing'"):
+        resolve(SourceConfig(path="catalog:nothing"))
+
+
+def test_an_entry_without_licence_is_an_error(tmp_path):
+    path = tmp_path / "toys.yaml"
+    path.write_text("about: toys\npath: somebody/toys\n")
+    with pytest.raises(InputError, match=r"toys\.yaml is no entry of the catalogue: `licence`"):
+        read_entry(path)
+
+
+def test_the_strictest_licence_wins():
+    assert strictest(["CC0-1.0", "mit"]) == "mit"
+    assert strictest(["cc-by-sa-4.0", "Apache-2.0", "openrail"]) == "cc-by-sa-4.0"
+    assert strictest(["cc-by-nc-4.0", "unknown"]) == "unknown", "what is not known may ask for anything"
+
+
+def test_clusters_of_a_version_cover_all_sources(home, tmp_path):
+    folder = build_corpus(
+        extended(find_version(home), [SourceConfig(path=str(tmp_path / "b.txt"))]), tmp_path / "corpora"
+    )
+    clusters = pl.read_parquet(folder / "clusters.parquet")
+    assert clusters.group_by("source").len().sort("source").rows() == [("a", 3), ("b", 3)]
+    assert clusters["kept_prompt_id"].null_count() == 0
