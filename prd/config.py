@@ -111,6 +111,8 @@ class TrainConfig(Config):
     """Keep nothing of a step for its backward pass, run it again there: a third more work for the student, and the
     memory of one step however many are in flight."""
     seed: int = 0
+    cluster_weight: float = Field(default=0.0, ge=0.0, le=1.0)
+    """How much a prompt's popularity counts: an epoch visits it `cluster_size ** cluster_weight` times."""
     cameras: CameraConfig = CameraConfig()
     views: int = Field(default=4, ge=1)
     volume: VolumeConfig | None = VolumeConfig()

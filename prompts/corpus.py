@@ -3,10 +3,14 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from infra.artifacts import Manifest, read_manifest
 from infra.errors import InputError, MissingError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TEXTS = "text.arrow"
 STATS = "stats.json"
@@ -28,7 +32,8 @@ class Corpus(Sequence[str]):
         self.folder = folder
         self.version = version
         self._map = pa.memory_map(str(folder / TEXTS))
-        self._texts = pa.ipc.open_file(self._map).read_all().column("text")
+        table = pa.ipc.open_file(self._map).read_all()
+        self._texts, self._sizes = table.column("text"), table.column("cluster_size")
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -45,6 +50,11 @@ class Corpus(Sequence[str]):
     def take(self, indices: Iterable[int]) -> list[str]:
         """Several prompts."""
         return [self._texts[index].as_py() for index in indices]
+
+    @property
+    def cluster_sizes(self) -> "NDArray[np.int32]":
+        """[len] rows of the sources that each prompt stands for."""
+        return self._sizes.to_numpy()
 
     def __reduce__(self):
         return type(self), (self.folder, self.version)

@@ -1,10 +1,13 @@
 """The order in which training visits the corpus: a computed permutation for every epoch, sharded over ranks.
 
-No list of indices is held: the state is two integers, and a resumed run goes on exactly where the other stopped,
+No list of indices is held, only where each one's visits end if prompts weigh differently: the state is two integers, and a resumed run goes on exactly where the other stopped,
 on any number of ranks.
 """
 
 from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from infra.seeds import derive_seed
 
@@ -62,25 +65,39 @@ class SamplerState:
 
 
 class PromptSampler:
-    """Batches of indices. Every epoch visits each index once; a batch may span two epochs.
+    """Batches of indices. An epoch visits each index once, or as often as its weight says; a batch may span two epochs.
 
     Args:
         size: prompts in the corpus.
         seed: of the run.
         batch_size: prompts in one global batch, over all ranks.
         state: where to go on.
+        weights: [size] how often an epoch visits each index on average, at least 1; None: once. A fraction is a chance,
+            drawn anew for each epoch.
     """
 
-    def __init__(self, size: int, seed: int, batch_size: int, state: SamplerState | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        seed: int,
+        batch_size: int,
+        state: SamplerState | None = None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, not {batch_size}")
+        if weights is not None and (len(weights) != size or weights.min() < 1):
+            raise ValueError(f"there must be {size} weights of at least 1")
         self.state = state or SamplerState()
-        if self.state.epoch < 0 or not 0 <= self.state.position < size:
-            raise ValueError(f"{self.state} does not fit a corpus of {size} prompts")
         self.size = size
         self.seed = seed
         self.batch_size = batch_size
-        self._order = self._permutation()
+        self._weights = weights
+        if self.state.epoch < 0:
+            raise ValueError(f"{self.state} has no such epoch")
+        self._begin_epoch()
+        if not 0 <= self.state.position < self._order.size:
+            raise ValueError(f"{self.state} does not fit a corpus of {size} prompts")
 
     def next_batch(self, rank: int = 0, world_size: int = 1) -> list[int]:
         """This rank's share of the next global batch; the state moves by the whole of it.
@@ -93,17 +110,44 @@ class PromptSampler:
         batch = []
         for place in range(self.batch_size):
             if place % world_size == rank:
-                batch.append(self._order(self.state.position))
+                batch.append(self._index(self._order(self.state.position)))
             self._advance()
         return batch
 
+    def _index(self, visit: int) -> int:
+        return visit if self._ends is None else int(np.searchsorted(self._ends, visit, side="right"))
+
     def _advance(self) -> None:
         epoch, position = self.state.epoch, self.state.position + 1
-        if position == self.size:
+        if position == self._order.size:
             self.state = SamplerState(epoch + 1, 0)
-            self._order = self._permutation()
+            self._begin_epoch()
         else:
             self.state = SamplerState(epoch, position)
 
-    def _permutation(self) -> Permutation:
-        return Permutation(self.size, derive_seed(self.seed, "corpus order", self.state.epoch))
+    def _begin_epoch(self) -> None:
+        """The visits of this epoch, index after index, and their order."""
+        self._ends = None
+        if self._weights is not None:
+            chance = _uniform(self.size, derive_seed(self.seed, "corpus visits", self.state.epoch))
+            self._ends = np.cumsum(np.floor(self._weights + chance).astype(np.int64))
+        visits = self.size if self._ends is None else int(self._ends[-1])
+        self._order = Permutation(visits, derive_seed(self.seed, "corpus order", self.state.epoch))
+
+
+def tempered(cluster_sizes: NDArray[np.int32], exponent: float) -> NDArray[np.float64] | None:
+    """Weights for `PromptSampler`: how popular a prompt is, to the power `exponent`; None where all weigh the same.
+
+    Args:
+        cluster_sizes: [size] rows that each prompt stands for.
+        exponent: 0 ignores them, 1 visits a prompt as often as the sources have it.
+    """
+    return np.maximum(cluster_sizes, 1).astype(np.float64) ** exponent if exponent else None
+
+
+def _uniform(size: int, key: int) -> NDArray[np.float64]:
+    """[size] numbers in [0, 1), by index and key alone."""
+    value = np.arange(size, dtype=np.uint64) + np.uint64(key & _MASK)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((value ^ (value >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53

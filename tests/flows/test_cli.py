@@ -65,7 +65,8 @@ def test_corpus_of_files(prd, tmp_path):
     assert code == 0, err
     folder = Path(out.splitlines()[-1])
     stats = json.loads((folder / "stats.json").read_text())
-    assert stats["prompts"] == 4 and sum(stats["refused"].values()) >= 4
+    assert stats["prompts"] == 4 and stats["merged"] == {"exact": 1}
+    assert stats["refused"] == {"malformed": 1, "columns": 1, "not_text": 1}
     assert (folder / "rejects.parquet").is_file() and (folder / "README.md").is_file()
 
 

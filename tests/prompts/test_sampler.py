@@ -1,12 +1,14 @@
 """The order of training: every index once an epoch, the same however the run is cut or spread."""
 
+from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompts.sampler import Permutation, PromptSampler, SamplerState
+from prompts.sampler import Permutation, PromptSampler, SamplerState, tempered
 
 SIZES = st.integers(1, 300)
 SEEDS = st.integers(0, 2**40)
@@ -85,3 +87,38 @@ def test_a_corpus_of_any_size_needs_no_list():
 def test_a_state_of_another_corpus_is_refused(state):
     with pytest.raises(ValueError, match="does not fit"):
         PromptSampler(10, 0, 2, state)
+
+
+def test_popular_prompts_come_more_often():
+    sizes = np.array([1, 1, 9, 2, 100], np.int32)
+    weights = tempered(sizes, 0.5)
+    sampler = PromptSampler(5, seed=3, batch_size=1, weights=weights)
+    seen = Counter()
+    while sampler.state.epoch < 200:
+        seen.update(sampler.next_batch())
+    times = np.array([seen[index] for index in range(5)]) / 200
+    assert times[[0, 1, 2, 4]].tolist() == [1, 1, 3, 10]
+    assert times[3] == pytest.approx(2**0.5, abs=0.1), "a fraction is a chance"
+    assert tempered(sizes, 0.0) is None
+
+
+@given(data=st.data(), sizes=st.lists(st.integers(1, 50), min_size=1, max_size=40), ranks=st.sampled_from([1, 2, 4]))
+def test_weighted_epochs_resume_exactly_on_any_number_of_ranks(data, sizes, ranks):
+    weights = tempered(np.array(sizes, np.int32), data.draw(st.floats(0.1, 1.0)))
+    whole = PromptSampler(len(sizes), 1, 4, weights=weights)
+    expected = [whole.next_batch() for _ in range(30)]
+    cut = data.draw(st.integers(0, 29))
+    first = PromptSampler(len(sizes), 1, 4, weights=weights)
+    for _ in range(cut):
+        first.next_batch()
+    resumed = [PromptSampler(len(sizes), 1, 4, SamplerState(**first.state.as_dict()), weights) for _ in range(ranks)]
+    for batch in expected[cut:]:
+        parts = [sampler.next_batch(rank, ranks) for rank, sampler in enumerate(resumed)]
+        assert [parts[place % ranks][place // ranks] for place in range(4)] == batch
+
+
+def test_weights_must_fit():
+    with pytest.raises(ValueError, match="5 weights"):
+        PromptSampler(5, 0, 1, weights=np.ones(4))
+    with pytest.raises(ValueError, match="at least 1"):
+        PromptSampler(2, 0, 1, weights=np.array([1.0, 0.5]))
