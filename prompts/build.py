@@ -12,6 +12,7 @@ from infra.config import digest
 from infra.errors import InputError
 from infra.progress import console
 from prompts.card import dataset_card
+from prompts.charts import write_charts
 from prompts.clean import RULES
 from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, STATS
@@ -29,9 +30,10 @@ def build_corpus(config: CorpusConfig, root: Path) -> Path:
     """Build the corpus of `config`, or find it built.
 
     Returns:
-        `root/<name>/<version>/`: `data/*.parquet` (the splits for `datasets.load_dataset`), `README.md`, `stats.json`,
-        `clusters.parquet`, `rejects.parquet`, `config.yaml`, `text.arrow` (for `open_corpus`) and `manifest.json`. The
-        version is a digest of the prompts and of what decided on them, whatever files their rows came from.
+        `root/<name>/<version>/`: `data/*.parquet` (the splits for `datasets.load_dataset`), `README.md` with its charts,
+        `stats.json`, `clusters.parquet`, `rejects.parquet`, `config.yaml`, `text.arrow` (for `open_corpus`) and
+        `manifest.json`. The version is a digest of the prompts and of what decided on them, whatever files their rows
+        came from.
 
     Raises:
         InputError: a source is missing, unreadable or of unknown kind, or no row is left.
@@ -111,6 +113,7 @@ def _build(
         "evaluation_prompts": [source.identity() for source in held_out],
     }
     (folder / CONFIG).write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_charts(stats, table["n_words"], folder)
     (folder / "README.md").write_text(dataset_card(config.name, version, stats, table), encoding="utf-8")
     return {
         "version": version,

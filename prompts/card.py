@@ -5,81 +5,108 @@ from typing import Any
 import polars as pl
 import yaml
 
-from prompts.rows import REASONS
+from prompts.charts import FUNNEL_CHART, LENGTH_CHART
+from prompts.rows import MERGES, REASONS
 
-_HUB_LICENCES = {"Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "ODC-BY", "OpenRAIL"}
+_HUB_LICENCES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "odc-by", "openrail"}
 _EXAMPLES = 5
+_COLUMNS = (
+    ("prompt_id", "hash of the normalised text; rows are sorted by it, so the first N are a fair sample of all"),
+    ("text", "the cleaned prompt"),
+    ("subject, style", "the prompt in two: segments that say what is seen, and those that are said of many subjects"),
+    ("parameters", "what was set beside it: aspect, version, seed, negative, weights, …"),
+    ("source, source_row", "where this text comes from"),
+    ("sources, licences", "of all rows that the prompt stands for"),
+    ("licence", "the strictest of them"),
+    ("language", "ISO 639-1, or `und`"),
+    ("n_words", "words; characters for scripts without spaces"),
+    ("cluster_size", "how many rows of the sources it stands for: a weight for sampling"),
+    ("flags", "what cleaning took out"),
+    ("score_…", "what was measured; the recipe's `filters` refuse by it"),
+)
 
 
 def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFrame) -> str:
     """`README.md` of a corpus."""
+    splits = [{"split": split, "path": f"data/{split}-*.parquet"} for split in stats["splits"]]
     front = {
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in stats["splits"]],
-            }
-        ],
+        "configs": [{"config_name": "default", "data_files": splits}],
         "pretty_name": f"{name} {version}",
         "language": sorted(code for code in stats["languages"] if code != "und"),
         "license": _hub_licence(list(stats["licences"])),
         "task_categories": ["text-to-3d"],
     }
-    longest = kept["n_words"].max()
     sections = [
         f"# {name}, version `{version}`",
         (
             f"{stats['prompts']:,} prompts for text-to-3D distillation, from {stats['read']:,} rows of "
-            f"{len(stats['sources'])} sources. The same sources and configuration give the same version."
+            f"{len(stats['sources'])} sources. The same rows and configuration give the same version."
         ),
-        f'```python\ndatasets.load_dataset("PATH/TO/{name}/{version}", split="train")\n```',
+        _loading(f"PATH/TO/{name}/{version}"),
         "## From rows to prompts",
+        f"![From rows to prompts]({FUNNEL_CHART})",
         _table(
             ("step", "rows", "meaning"),
             [
                 ("read", stats["read"], "rows of all sources"),
                 *((f"− `{reason}`", count, REASONS[reason]) for reason, count in stats["refused"].items()),
+                *((f"− `{rule}`", count, MERGES[rule]) for rule, count in stats["merged"].items()),
                 ("**prompts**", stats["prompts"], "in this corpus"),
             ],
         ),
-        "Refused rows are kept in `rejects.parquet`, without links, addresses and ids of people.",
+        (
+            "`clusters.parquet` says of every row of the sources which prompt stands for it and by which rule; "
+            "`rejects.parquet` has the rows that none stands for, without links, addresses and ids of people."
+        ),
         "## Sources",
         _table(
-            ("source", "file", "licence", "read", "kept"),
-            [(s["name"], s["file"], s["licence"], s["read"], s["kept"]) for s in stats["sources"]],
+            ("source", "file", "licence", "read", "kept", "only here"),
+            [
+                tuple(s[key] for key in ("name", "file", "licence", "read", "kept", "only_here"))
+                for s in stats["sources"]
+            ],
         ),
-        "The licence is what whoever configured the source stated; it is carried in every row.",
+        "The licence is what whoever configured the source stated. Of several for one prompt the strictest binds:",
+        _table(("licence", "prompts"), list(stats["licences"].items())),
+        *_overlap(stats["overlap"]),
         "## Languages",
         "Guessed from script and function words; `und` where a prompt is too short to tell.",
         _table(("language", "prompts"), list(stats["languages"].items())),
-        "## Length",
-        _table(tuple(stats["words"]), [tuple(stats["words"].values())]),
-        f"In words; the longest prompt has {longest}.",
+        "## Length and scores",
+        f"![Words of prompts]({LENGTH_CHART})",
+        _table(
+            ("measure", *stats["words"]),
+            [("words", *stats["words"].values())]
+            + [(f"`{score}`", *quantiles.values()) for score, quantiles in stats["scores"].items()],
+        ),
         "## What was taken out of prompts",
         _table(("flag", "prompts"), list(stats["flags"].items())),
         "## Columns",
-        _table(
-            ("column", "content"),
-            [
-                ("prompt_id", "hash of the normalised text; rows are sorted by it"),
-                ("text", "the cleaned prompt"),
-                ("source, source_row", "where it comes from: the first row of those that are equal"),
-                ("licence", "of its source"),
-                ("language", "ISO 639-1, or `und`"),
-                ("n_words", "words; characters for scripts without spaces"),
-                ("cluster_size", "how many rows were equal after normalisation"),
-                ("flags", "what cleaning took out"),
-            ],
-        ),
+        _table(("column", "content"), list(_COLUMNS)),
         "## Examples",
         "\n".join(f"- {_cell(text)}" for text in kept["text"].head(_EXAMPLES)),
     ]
     return "---\n" + yaml.safe_dump(front, sort_keys=False) + "---\n\n" + "\n\n".join(sections) + "\n"
 
 
+def _loading(path: str) -> str:
+    return (
+        f'```python\ndatasets.load_dataset("{path}", split="train")\n'
+        f'datasets.load_dataset("{path}", split="train[:10000]")  # each subset holds the smaller ones\n```'
+    )
+
+
+def _overlap(matrix: dict[str, dict[str, int]]) -> list[str]:
+    """Prompts that sources have in common, once there are several."""
+    if len(matrix) < 2:
+        return []
+    rows = [(name, *(others[other] for other in matrix)) for name, others in matrix.items()]
+    return ["Prompts that two sources have in common:", _table(("", *matrix), rows)]
+
+
 def _hub_licence(licences: list[str]) -> str:
-    """The Hub's tag when all sources agree on one that it knows."""
-    return licences[0].lower() if len(licences) == 1 and licences[0] in _HUB_LICENCES else "other"
+    """The Hub's tag when all prompts agree on one that it knows."""
+    return licences[0].lower() if len(licences) == 1 and licences[0].lower() in _HUB_LICENCES else "other"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
@@ -87,7 +114,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
         return "None."
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(
-        "| " + " | ".join(_cell(f"{c:,}" if isinstance(c, int) else c) for c in line) + " |" for line in lines
+        "| " + " | ".join(_cell(f"{c:,}" if isinstance(c, int) else str(c)) for c in line) + " |" for line in lines
     )
 
 

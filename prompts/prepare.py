@@ -75,9 +75,9 @@ def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
         scores: names of `prompts.scores`.
 
     Returns:
-        `rows.SCHEMA` and `id` (UInt64, of the normalised text; null of refused rows), `language`, `flags`, `parameters`, `score_…`; `noise`,
-        `raw` (by which one of several equal rows is chosen): how much was taken out or shouted, a hash of the text as
-        it was read.
+        `rows.SCHEMA` and `id` (UInt64, of the normalised text; null of refused rows), `language`, `flags`,
+        `parameters`, `score_…`; and by which one of several equal rows is chosen: `noise`, how much was taken out or
+        shouted, and `raw`, a hash of the text as it was read.
     """
     refused = rows["reason"].is_not_null()
     broken = rows.filter(refused).with_columns(

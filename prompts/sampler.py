@@ -1,7 +1,7 @@
-"""The order in which training visits the corpus: a computed permutation for every epoch, sharded over ranks.
+"""The order of training: a computed permutation for every epoch, sharded over ranks.
 
-No list of indices is held, only where each one's visits end if prompts weigh differently: the state is two integers, and a resumed run goes on exactly where the other stopped,
-on any number of ranks.
+No list of indices is held, only where each one's visits end if prompts weigh differently: the state is two integers,
+and a resumed run goes on exactly where the other stopped, on any number of ranks.
 """
 
 from dataclasses import asdict, dataclass
@@ -93,10 +93,9 @@ class PromptSampler:
         self.seed = seed
         self.batch_size = batch_size
         self._weights = weights
-        if self.state.epoch < 0:
-            raise ValueError(f"{self.state} has no such epoch")
-        self._begin_epoch()
-        if not 0 <= self.state.position < self._order.size:
+        if self.state.epoch >= 0:
+            self._begin_epoch()
+        if self.state.epoch < 0 or not 0 <= self.state.position < self._order.size:
             raise ValueError(f"{self.state} does not fit a corpus of {size} prompts")
 
     def next_batch(self, rank: int = 0, world_size: int = 1) -> list[int]:
