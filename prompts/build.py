@@ -30,7 +30,7 @@ def build_corpus(config: CorpusConfig, root: Path) -> Path:
     """Build the corpus of `config`, or find it built.
 
     Returns:
-        `root/<name>/<version>/`: `data/*.parquet` (the splits for `datasets.load_dataset`), `README.md` with its charts,
+        `root/<name>/<version>/`: `data/*.parquet` (the splits for `load_dataset`), `README.md` with its charts,
         `stats.json`, `clusters.parquet`, `rejects.parquet`, `config.yaml`, `text.arrow` (for `open_corpus`) and
         `manifest.json`. The version is a digest of the prompts and of what decided on them, whatever files their rows
         came from.
