@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from prompts.clean import RULES
 from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, STATS
 from prompts.prepare import prepare
-from prompts.selection import select
+from prompts.selection import Selection, select
 from prompts.sources import Source, find_sources, prompts_of
 from prompts.statistics import statistics
 from prompts.versions import RECIPE, versions
@@ -102,9 +103,10 @@ def _build(
             "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
         )
     version = digest({"rules": RULES, "policy": _policy(config), "content": content_digest(table)})[:12]
-    stats["splits"] = write_prompts(table, config.holdout, folder)
-    write_clusters(selection.rows, sources, folder)
-    write_rejects(selection.rows, sources, prepared, folder)
+    with ThreadPoolExecutor(1) as beside:
+        others = beside.submit(_write_verdicts, selection, sources, prepared, folder)
+        stats["splits"] = write_prompts(table, config.holdout, folder)
+        others.result()
     write_json(folder / STATS, stats)
     resolved = {
         **config.model_dump(mode="json", exclude={"sources", "evaluation_prompts"}),
@@ -122,3 +124,8 @@ def _build(
         "merged": stats["merged"],
         RECIPE: config.model_dump(mode="json"),
     }
+
+
+def _write_verdicts(selection: Selection, sources: Sequence[Source], prepared: Sequence[Path], folder: Path) -> None:
+    write_clusters(selection.rows, sources, folder)
+    write_rejects(selection.rows, sources, prepared, folder)

@@ -19,6 +19,7 @@ from prompts.prepare import read_prepared
 from prompts.rows import REASONS
 from prompts.selection import Selection
 from prompts.sources import Source
+from prompts.strings import strings_of
 
 SHARD_ROWS = 250_000
 _TEXT_BATCH = 65_536
@@ -95,12 +96,15 @@ def _origins(rows: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
 def content_digest(table: pl.DataFrame) -> str:
     """A digest of what a corpus holds, whatever files its rows were read from."""
     content = blake2b(digest_size=16)
-    for name in ("prompt_id", "text", "source", "licence"):
-        content.update("\x1e".join(table[name]).encode())
+    for column in (
+        *(table[name] for name in ("prompt_id", "text", "source", "licence")),
+        *(table[name].list.join("\x1f") for name in ("sources", "licences", "flags")),
+        table["parameters"].drop_nulls().struct.json_encode(),
+    ):
+        strings = strings_of(column)
+        content.update((strings.offsets - strings.offsets[0]).tobytes())
+        content.update(strings.data[strings.offsets[0] : strings.offsets[-1]].data)
     content.update(table["cluster_size"].to_numpy().astype("<i4").tobytes())
-    for name in ("sources", "licences", "flags"):
-        content.update("\x1e".join(table[name].list.join("\x1f")).encode())
-    content.update("\x1e".join(table["parameters"].struct.json_encode().fill_null("")).encode())
     return content.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Near-duplicates in a column of prompts."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ from prompts.dedup.known import known_words
 from prompts.dedup.profile import Profile, make_profile
 from prompts.dedup.style import Style, learn_style
 from prompts.dedup.tokens import Tokens, tokenise
+
+_RARE, _ROWS_FOR_RARE = 8, 2_000
+"""A word may be a slip when no more prompts have it than this, or than one in so many."""
 
 
 @dataclass(frozen=True)
@@ -34,29 +38,45 @@ def find_near_duplicates(texts: pl.Series, config: NearConfig | None = None) -> 
     config = config or NearConfig()
     tokens = tokenise(texts)
     profile = make_profile(tokens)
-    style = learn_style(tokens, profile)
     t, p = tokens, profile
     order = np.argsort(p.sets, kind="stable")
     equal, leads = joins.join_equal_sets(t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order)
     leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
+    # Compiled loops let go of the interpreter, and neither half needs the other.
+    with ThreadPoolExecutor(1) as beside:
+        misspelt = beside.submit(_misspelt, tokens, profile, leaders)
+        style = learn_style(tokens, profile)
+        tagged = _tagged(tokens, profile, style, leaders, config)
+        pairs = np.concatenate([equal, *misspelt.result(), *tagged])
+    return NearDuplicates(pairs, tokens, profile, style)
+
+
+def _misspelt(t: Tokens, p: Profile, leaders: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """Pairs that differ in the spelling of one word."""
+    known = known_words(t)
+    limit = max(_RARE, len(t) // _ROWS_FOR_RARE)
     keys = p.sets[leaders]
-    known = known_words(tokens)
-    limit = max(8, len(t) // 2_000)
     rare = joins.rare_words(
         t.words, t.offsets, t.kinds, p.counts, t.hashes, t.spellings, t.starts, p.sets, leaders, limit
     )
-    misspelt, doubts = joins.join_misspelt(
+    sure, doubts = joins.join_misspelt(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, known, p.sets, p.sizes,
         leaders, *rare, limit, keys,
     )  # fmt: skip
-    joined = joins.join_joined(
-        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders, keys
-    )
+    return [sure, joins.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)]
+
+
+def _tagged(
+    t: Tokens, p: Profile, style: Style, leaders: NDArray[np.int32], config: NearConfig
+) -> list[NDArray[np.int32]]:
+    """Pairs that differ in a tag or a detail, or in where two words are parted."""
+    keys = p.sets[leaders]
     tagged = joins.join_tagged(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
         p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, leaders, keys,
         config.detail_ratio, config.tags_for_two,
     )  # fmt: skip
-    told = joins.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)
-    pairs = np.concatenate([equal, misspelt, told, joined, tagged])
-    return NearDuplicates(pairs, tokens, profile, style)
+    joined = joins.join_joined(
+        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders, keys
+    )
+    return [joined, tagged]
