@@ -48,6 +48,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFr
             ("source", "file", "licence", "read", "kept"),
             [(s["name"], s["file"], s["licence"], s["read"], s["kept"]) for s in stats["sources"]],
         ),
+        *_left_out(stats["missing"]),
         "The licence is what whoever configured the source stated; it is carried in every row.",
         "## Languages",
         "Guessed from script and function words; `und` where a prompt is too short to tell.",
@@ -75,6 +76,11 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFr
         "\n".join(f"- {_cell(text)}" for text in kept["text"].head(_EXAMPLES)),
     ]
     return "---\n" + yaml.safe_dump(front, sort_keys=False) + "---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _left_out(missing: list[dict[str, str]]) -> list[str]:
+    names = ", ".join(f"`{_cell(source['name'])}`" for source in missing)
+    return [f"**Not complete**: built without {names}, which could not be had (`stats.json` says why)."] * bool(missing)
 
 
 def _hub_licence(licences: list[str]) -> str:
