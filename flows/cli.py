@@ -163,15 +163,38 @@ def doctor() -> None:
 
 
 @corpus_app.command("build")
-def corpus_build(overrides: Overrides = None, recipe: RecipeOption = "miniature") -> None:
+def corpus_build(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave out sources that cannot be had; the corpus names them.")
+    ] = False,
+) -> None:
     """Read, clean, deduplicate and version the recipe's prompt sources."""
     from flows.recipe import read_recipe
     from flows.stages import build_corpus_stage
 
-    result = build_corpus_stage(read_recipe(recipe, overrides))
+    result = build_corpus_stage(read_recipe(recipe, overrides), keep_going=keep_going)
     for name, value in result.facts.items():
         typer.echo(f"{name}: {value}")
     typer.echo(result.folder)
+
+
+@corpus_app.command("schedule")
+def corpus_schedule(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    cron: Annotated[str, typer.Option(help="When: minute, hour, day, month, weekday.")] = "0 3 * * *",
+    timezone: Annotated[str | None, typer.Option(help="Of these times, e.g. Europe/Berlin. Default: UTC.")] = None,
+) -> None:
+    """Build the corpus at these times, as a deployment of a Prefect server, until this command is ended."""
+    from flows.recipe import read_recipe
+    from flows.scheduling import serve_corpus
+    from flows.server import probe_prefect
+
+    resolved = read_recipe(recipe, overrides)
+    probe_prefect()
+    serve_corpus(resolved.corpus, cron, timezone)
 
 
 @config_app.command("show")

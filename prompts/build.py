@@ -14,7 +14,7 @@ from infra.errors import InputError, MissingError, UnavailableError
 from infra.progress import console
 from prompts.card import dataset_card
 from prompts.clean import RULES
-from prompts.config import CorpusConfig, SourceConfig
+from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, STATS
 from prompts.prepare import prepare
 from prompts.selection import select
@@ -62,18 +62,13 @@ def build_corpus(config: CorpusConfig, root: Path, *, keep_going: bool = False) 
     sources, missing = [], []
     for source, name in zip(config.sources, source_names(config.sources), strict=True):
         try:
-            sources.append(obtain(source, name, config, root))
+            found = find_source(source, name)
+            prepare(found, scores_of(config), root)
+            sources.append(found)
         except (InputError, UnavailableError) as error:
             missing.append(LeftOut(name, source.path, error.message))
             console.print(f"{name} is left out: {error}", markup=False, soft_wrap=True)
     return build_from(config, sources, held_out, root, missing)
-
-
-def obtain(source: SourceConfig, name: str, config: CorpusConfig, root: Path) -> Source:
-    """Find a source of `config` and prepare its rows, or find them prepared. Raises as `build_corpus` does."""
-    found = find_source(source, name)
-    prepare(found, _scores(config), root)
-    return found
 
 
 def build_from(
@@ -109,6 +104,11 @@ def build_from(
     return folder
 
 
+def scores_of(config: CorpusConfig) -> list[str]:
+    """What `prepare` has to measure for this corpus."""
+    return sorted({"n_words", *(name for name, _ in config.filters.active())})
+
+
 def versions(home: Path) -> list[Path]:
     """Finished versions of a corpus, the newest last."""
     found = []
@@ -142,10 +142,6 @@ def _policy(config: CorpusConfig) -> str:
     return digest(config.model_dump(mode="json", exclude=_NOT_CONTENT))
 
 
-def _scores(config: CorpusConfig) -> list[str]:
-    return sorted({"n_words", *(name for name, _ in config.filters.active())})
-
-
 def _build(
     config: CorpusConfig,
     sources: Sequence[Source],
@@ -154,7 +150,7 @@ def _build(
     missing: Sequence[LeftOut],
     folder: Path,
 ) -> dict[str, Any]:
-    scores = _scores(config)
+    scores = scores_of(config)
     prepared = [prepare(source, scores, root) for source in sources]
     evaluation = prompts_of(held_out)
     selection = select(sources, prepared, config, evaluation)

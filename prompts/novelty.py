@@ -1,8 +1,8 @@
 """What a version of a corpus has that the one before it lacked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -30,12 +30,12 @@ def novelty(folder: Path) -> Novelty:
     One that lacks a source which this one has is passed over: a source that was down for a night brings nothing new
     when it is back.
     """
-    prompts, previous = _prompts(folder, "sources"), _previous(folder)
+    names = [source["name"] for source in corpus_stats(folder)["sources"]]
+    prompts, previous = _prompts(folder, "sources"), _previous(folder, names)
     before = _prompts(previous) if previous else prompts.clear().select("prompt_id")
     fresh = prompts.join(before, on="prompt_id", how="anti")
     by_source = fresh["sources"].explode().drop_nulls().value_counts(name="count")
     found = dict(by_source.iter_rows())
-    names = [source["name"] for source in corpus_stats(folder)["sources"]]
     return Novelty(
         previous.name if previous else None,
         len(fresh),
@@ -44,17 +44,15 @@ def novelty(folder: Path) -> Novelty:
     )
 
 
-def _previous(folder: Path) -> Path | None:
+def _previous(folder: Path, sources: Sequence[str]) -> Path | None:
     made = versions(folder.parent)
     before = made[: made.index(folder)]
-    lacking = _missing(folder)
-    whole = (version for version in reversed(before) if _missing(version) <= lacking)
+    whole = (version for version in reversed(before) if _missing(version).isdisjoint(sources))
     return next(whole, before[-1] if before else None)
 
 
 def _missing(folder: Path) -> set[str]:
-    stats: dict[str, Any] = corpus_stats(folder)
-    return {source["name"] for source in stats.get("missing", ())}
+    return {source["name"] for source in corpus_stats(folder).get("missing", ())}
 
 
 def _prompts(folder: Path, *columns: str) -> pl.DataFrame:
