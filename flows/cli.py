@@ -190,11 +190,8 @@ def corpus_schedule(
     """Build the corpus at these times, as a deployment of a Prefect server, until this command is ended."""
     from flows.recipe import read_recipe
     from flows.scheduling import serve_corpus
-    from flows.server import probe_prefect
 
-    resolved = read_recipe(recipe, overrides)
-    probe_prefect()
-    serve_corpus(resolved.corpus, cron, timezone)
+    serve_corpus(read_recipe(recipe, overrides).corpus, cron, timezone)
 
 
 @config_app.command("show")

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.growth import announce
@@ -96,8 +96,8 @@ def _prepare_all(config: CorpusConfig, keep_going: bool) -> tuple[list[Source], 
     """Sources in their order, evaluation prompts, and sources that are not to be had."""
     stop = Event()
     names = source_names(config.sources)
-    evaluation = find_evaluation_prompts.submit(config)
-    futures = {
+    evaluation: PrefectFuture[Any] = find_evaluation_prompts.submit(config)
+    futures: dict[PrefectFuture[Any], int] = {
         prepare_source.submit(name, source, config, stop): index
         for index, (name, source) in enumerate(zip(names, config.sources, strict=True))
     }

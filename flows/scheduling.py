@@ -2,6 +2,7 @@
 
 import os
 
+from flows.server import probe_prefect
 from infra.errors import RecipeError, UnavailableError
 from infra.progress import console
 from prompts.config import CorpusConfig
@@ -17,7 +18,7 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
 
     Raises:
         RecipeError: times or zone do not parse.
-        UnavailableError: no lasting Prefect server is set.
+        UnavailableError: no Prefect server is set, or it does not answer.
     """
     if not os.environ.get("PREFECT_API_URL"):
         raise UnavailableError(
@@ -34,8 +35,11 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
     try:
         CronSchedule(cron=cron, timezone=timezone)
     except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise RecipeError(f"no schedule: {said}", 'e.g. --cron "0 3 * * *" --timezone Europe/Berlin') from None
+        wrong = error.errors()[0]
+        raise RecipeError(
+            f"{wrong['input']!r} is no schedule: {wrong['msg']}", 'e.g. --cron "0 3 * * *" --timezone Europe/Berlin'
+        ) from None
+    probe_prefect()
     console.print(f"corpus/{config.name} runs at {cron!r} ({timezone or 'UTC'}); Ctrl-C ends it", markup=False)
     corpus_flow.serve(
         name=config.name,

@@ -157,7 +157,8 @@ def _build(
     if selection.rows.is_empty():
         raise InputError(f"the sources hold no rows: {', '.join(source.file for source in sources)}", "add a source")
     table = corpus_table(selection, sources, prepared, scores)
-    stats = statistics(selection.rows, table, sources) | {"missing": [asdict(source) for source in missing]}
+    stats = statistics(selection.rows, table, sources)
+    stats["missing"] = [asdict(source) for source in missing]
     if table.is_empty():
         raise InputError(
             f"no row of {stats['read']} is left: "

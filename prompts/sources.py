@@ -103,7 +103,7 @@ def find_source(config: SourceConfig, name: str) -> Source:
     files = _files(config)
     if not files or files[0].is_dir():
         return _identify_dataset(config, files[0] if files else None, name)
-    kinds = [_kind(path, config) for path in files]
+    kinds: list[Kind] = [_kind(path, config) for path in files]
     readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
     digests = [_digest(path) for path in files]
     whole = digests[0] if len(files) == 1 else digest(digests)

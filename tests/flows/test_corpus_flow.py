@@ -14,6 +14,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import corpus as corpus_module
@@ -73,9 +74,7 @@ def tasks_of(server: str, names: set[str]) -> dict[str, tuple[str, int]]:
 
 def artifact(server: str) -> str:
     """The newest one of the corpus."""
-    body = {"sort": "ID_DESC", "artifacts": {"key": {"any_": ["corpus"]}}, "limit": 1}
-    (found,) = httpx.post(f"{server}/artifacts/filter", json=body).json()
-    return found["data"]
+    return httpx.get(f"{server}/artifacts/corpus/latest").json()["data"]
 
 
 def events(server: str, corpus: str) -> list[dict[str, Any]]:
@@ -215,10 +214,19 @@ def test_a_schedule_runs_the_flow(server, home, write, tmp_path):
     client = SyncPrefectClient(server)
 
     def deployment() -> DeploymentResponse | None:
-        found = (one for one in client.read_deployments() if one.name == "nightly")
-        return next(found, None)
+        try:
+            return client.read_deployment_by_name("corpus/nightly")
+        except ObjectNotFound:
+            return None
 
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def end(process: subprocess.Popen[str]) -> str:
+        process.send_signal(signal.SIGTERM)
+        return process.communicate(timeout=60)[0]
+
+    process = start()
     try:
         wait_until(lambda: deployment() is not None, process)
         (schedule,) = deployment().schedules
@@ -228,10 +236,14 @@ def test_a_schedule_runs_the_flow(server, home, write, tmp_path):
         state = client.read_flow_run(run.id).state
         assert state.is_completed(), state
     finally:
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
+        output = end(process)
+    assert deployment().paused, "nobody is there to run it"
     (folder,) = versions(home / "corpora" / "nightly")
     stats = corpus_stats(folder)
     assert stats["prompts"] == 2 and [lost["name"] for lost in stats["missing"]] == ["absent"], output
-    (schedule,) = deployment().schedules
-    assert not schedule.active, "nobody is there to run it"
+
+    process = start()
+    try:
+        wait_until(lambda: not deployment().paused, process)
+    finally:
+        end(process)
