@@ -65,7 +65,7 @@ def train(
 
     _require_ray()
     prepare_weights(resolved.weights())
-    corpus = build_corpus_stage(resolved).folder
+    corpus = build_corpus_stage(resolved.corpus).folder
     if not resume:
         discard_training(resolved, corpus)
     typer.echo(train_stage(resolved, corpus).folder)

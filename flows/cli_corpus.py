@@ -29,15 +29,17 @@ _LONGEST_CELL = 160
 def build(
     overrides: Overrides = None,
     recipe: RecipeOption = "miniature",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave out sources that cannot be had; the corpus names them.")
+    ] = False,
     push_to_hub: Annotated[
         str | None, typer.Option(metavar="OWNER/NAME", help="Publish the version as a data set of the Hub.")
     ] = None,
 ) -> None:
     """Read, clean, deduplicate and version the recipe's prompt sources."""
-    from flows.recipe import read_recipe
     from flows.stages import build_corpus_stage
 
-    result = build_corpus_stage(read_recipe(recipe, overrides))
+    result = build_corpus_stage(_recipe(recipe, overrides).corpus, keep_going=keep_going)
     _echo_result(result.facts, result.folder, push_to_hub)
 
 
@@ -49,13 +51,26 @@ def add(
     version: VersionOption = None,
 ) -> None:
     """A new version of the recipe's corpus with one source more, as if it had been built with it from the start."""
-    from flows.stages import corpus_stage
+    from flows.stages import build_corpus_stage
     from infra.settings import settings
     from prompts.versions import extended, find_version
 
     folder = find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version)
-    result = corpus_stage(extended(folder, [_source(source)]))
+    result = build_corpus_stage(extended(folder, [_source(source)]))
     _echo_result(result.facts, result.folder)
+
+
+@corpus.command()
+def schedule(
+    overrides: Overrides = None,
+    recipe: RecipeOption = "miniature",
+    cron: Annotated[str, typer.Option(help="When: minute, hour, day, month, weekday.")] = "0 3 * * *",
+    timezone: Annotated[str | None, typer.Option(help="Of these times, e.g. Europe/Berlin. Default: UTC.")] = None,
+) -> None:
+    """Build the corpus at these times, as a deployment of a Prefect server, until this command is ended."""
+    from flows.scheduling import serve_corpus
+
+    serve_corpus(_recipe(recipe, overrides).corpus, cron, timezone)
 
 
 @corpus.command()

@@ -40,31 +40,37 @@ def prepare_weights(references: Sequence[str]) -> None:
         resolve_weights(reference)
 
 
-def build_corpus_stage(recipe: Recipe) -> StageResult:
+def build_corpus_stage(config: "CorpusConfig", *, keep_going: bool = False) -> StageResult:
     """Prompt sources → a versioned corpus.
+
+    Args:
+        config: what is wanted.
+        keep_going: leave out sources that cannot be had.
 
     Raises:
         InputError: a source cannot be read, or nothing is left.
+        UnavailableError: a source cannot be fetched.
     """
-    return corpus_stage(recipe.corpus)
-
-
-def corpus_stage(config: "CorpusConfig") -> StageResult:
-    """`build_corpus_stage` without a recipe around it."""
     from prompts.build import build_corpus
+
+    return corpus_result(build_corpus(config, settings().corpora, keep_going=keep_going))
+
+
+def corpus_result(folder: Path) -> StageResult:
+    """What there is to say of a finished corpus."""
     from prompts.corpus import corpus_stats
 
-    folder = build_corpus(config, settings().corpora)
     stats = corpus_stats(folder)
     return StageResult(
         folder,
         {
-            "corpus": config.name,
+            "corpus": folder.parent.name,
             "version": folder.name,
             "rows read": stats["read"],
             "prompts": stats["prompts"],
             **{f"refused: {reason}": count for reason, count in stats["refused"].items()},
             **{f"merged: {rule}": count for rule, count in stats["merged"].items()},
+            **{f"left out: {source['name']}": source["reason"] for source in stats["missing"]},
         },
     )
 

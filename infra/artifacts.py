@@ -92,7 +92,7 @@ def seal(
             if path.is_file() and path.name != MANIFEST
         },
         code_version=code_version(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     write_json(folder / MANIFEST, vars(manifest))
     return manifest

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from infra.artifacts import folder_lock, is_finished, publish, read_manifest, seal, write_json
 from infra.config import digest
-from infra.errors import InputError
+from infra.errors import InputError, UnavailableError
 from infra.progress import console
 from prompts.card import dataset_card
 from prompts.charts import write_charts
@@ -19,16 +20,34 @@ from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, STATS
 from prompts.prepare import prepare
 from prompts.selection import Selection, select
-from prompts.sources import Source, find_sources, prompts_of
+from prompts.sources import Source, find_source, find_sources, prompts_of, source_names
 from prompts.statistics import statistics
 from prompts.versions import RECIPE, versions
 from prompts.writing import content_digest, corpus_table, write_clusters, write_prompts, write_rejects
 
 _STAGING = ".staging"
+_NOT_CONTENT = {"name", "sources", "evaluation_prompts", "new_prompts_for_event"}
+"""Of a configuration: what a corpus is called and who is told, and what counts by its content."""
 
 
-def build_corpus(config: CorpusConfig, root: Path) -> Path:
+@dataclass(frozen=True)
+class LeftOut:
+    """A source that a corpus was built without."""
+
+    name: str
+    path: str
+    reason: str
+    """The error's message."""
+
+
+def build_corpus(config: CorpusConfig, root: Path, *, keep_going: bool = False) -> Path:
     """Build the corpus of `config`, or find it built.
+
+    Args:
+        config: what is wanted.
+        root: folder of all corpora.
+        keep_going: leave out sources that cannot be had, and say so in the corpus, instead of stopping. Evaluation
+            prompts are never left out.
 
     Returns:
         `root/<name>/<version>/`: `data/*.parquet` (the splits for `load_dataset`), `README.md` with its charts,
@@ -41,12 +60,35 @@ def build_corpus(config: CorpusConfig, root: Path) -> Path:
         UnavailableError: a data set of the Hub cannot be fetched.
         BusyError: another run is building this corpus.
     """
-    return build_from(config, find_sources(config.sources), find_sources(config.evaluation_prompts), root)
+    held_out = find_sources(config.evaluation_prompts)
+    if not keep_going:
+        return build_from(config, find_sources(config.sources), held_out, root)
+    sources, missing = [], []
+    for source, name in zip(config.sources, source_names(config.sources), strict=True):
+        try:
+            found = find_source(source, name)
+            prepare(found, scores_of(config), root)
+            sources.append(found)
+        except (InputError, UnavailableError) as error:
+            missing.append(LeftOut(name, source.path, error.message))
+            console.print(f"{name} is left out: {error}", markup=False, soft_wrap=True)
+    return build_from(config, sources, held_out, root, missing)
 
 
-def build_from(config: CorpusConfig, sources: Sequence[Source], held_out: Sequence[Source], root: Path) -> Path:
-    """`build_corpus` of sources that were found before."""
-    inputs = _inputs(config, sources, held_out)
+def build_from(
+    config: CorpusConfig,
+    sources: Sequence[Source],
+    held_out: Sequence[Source],
+    root: Path,
+    missing: Sequence[LeftOut] = (),
+) -> Path:
+    """`build_corpus` of sources that were found before, without those that are `missing`."""
+    if not sources:
+        raise InputError(
+            "no source can be read: " + "; ".join(f"{source.name} ({source.reason})" for source in missing),
+            "check the paths and the network",
+        )
+    inputs = _inputs(config, sources, held_out, missing)
     home = root / config.name
     with folder_lock(home):
         if found := _finished(home, inputs):
@@ -56,7 +98,7 @@ def build_from(config: CorpusConfig, sources: Sequence[Source], held_out: Sequen
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
-            facts = _build(config, sources, held_out, root, staging)
+            facts = _build(config, sources, held_out, root, missing, staging)
             folder = home / facts["version"]
             seal(staging, kind="corpus", inputs=inputs, facts=facts)
             publish(staging, folder)
@@ -66,29 +108,42 @@ def build_from(config: CorpusConfig, sources: Sequence[Source], held_out: Sequen
     return folder
 
 
+def scores_of(config: CorpusConfig) -> list[str]:
+    """What `prepare` has to measure for this corpus."""
+    return sorted({"n_words", *(name for name, _ in config.filters.active())})
+
+
 def _finished(home: Path, inputs: dict[str, str]) -> Path | None:
     same = (folder for folder in versions(home) if read_manifest(folder).inputs == inputs)
     return next((folder for folder in same if is_finished(folder, inputs)), None)
 
 
-def _inputs(config: CorpusConfig, sources: Sequence[Source], held_out: Sequence[Source]) -> dict[str, str]:
+def _inputs(
+    config: CorpusConfig, sources: Sequence[Source], held_out: Sequence[Source], missing: Sequence[LeftOut]
+) -> dict[str, str]:
     """Digests of everything that determines the content. The corpus's name does not."""
     return {
         "rules": str(RULES),
         "policy": _policy(config),
         **{f"source {index}: {source.name}": digest(source.identity()) for index, source in enumerate(sources, 1)},
         **{f"evaluation: {source.name}": digest(source.identity()) for source in held_out},
+        **{f"missing: {source.name}": "" for source in missing},
     }
 
 
 def _policy(config: CorpusConfig) -> str:
-    return digest(config.model_dump(mode="json", exclude={"name", "sources", "evaluation_prompts"}))
+    return digest(config.model_dump(mode="json", exclude=_NOT_CONTENT))
 
 
 def _build(
-    config: CorpusConfig, sources: Sequence[Source], held_out: Sequence[Source], root: Path, folder: Path
+    config: CorpusConfig,
+    sources: Sequence[Source],
+    held_out: Sequence[Source],
+    root: Path,
+    missing: Sequence[LeftOut],
+    folder: Path,
 ) -> dict[str, Any]:
-    scores = sorted({"n_words", *(name for name, _ in config.filters.active())})
+    scores = scores_of(config)
     prepared = [prepare(source, scores, root) for source in sources]
     evaluation = prompts_of(held_out)
     selection = select(sources, prepared, config, evaluation)
@@ -96,20 +151,24 @@ def _build(
         raise InputError(f"the sources hold no rows: {', '.join(source.file for source in sources)}", "add a source")
     table = corpus_table(selection, sources, prepared, scores)
     stats = statistics(selection.rows, table, sources)
+    stats["missing"] = [asdict(source) for source in missing]
     if table.is_empty():
         raise InputError(
             f"no row of {stats['read']} is left: "
             + ", ".join(f"{count} {name}" for name, count in stats["refused"].items()),
             "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
         )
-    version = digest({"rules": RULES, "policy": _policy(config), "content": content_digest(table)})[:12]
+    content: dict[str, Any] = {"rules": RULES, "policy": _policy(config), "content": content_digest(table)}
+    if missing:  # even if what they hold would have changed nothing
+        content["missing"] = sorted(source.name for source in missing)
+    version = digest(content)[:12]
     with ThreadPoolExecutor(1) as beside:
         others = beside.submit(_write_verdicts, selection, sources, prepared, folder)
         stats["splits"] = write_prompts(table, config.holdout, folder)
         others.result()
     write_json(folder / STATS, stats)
     resolved = {
-        **config.model_dump(mode="json", exclude={"sources", "evaluation_prompts"}),
+        **config.model_dump(mode="json", exclude=_NOT_CONTENT - {"name"}),
         "rules": RULES,
         "sources": [source.identity() for source in sources],
         "evaluation_prompts": [source.identity() for source in held_out],

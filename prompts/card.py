@@ -66,6 +66,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFr
                 for s in stats["sources"]
             ],
         ),
+        *_left_out(stats["missing"]),
         "The licence is what whoever configured the source stated. Of several for one prompt the strictest binds:",
         _table(("licence", "prompts"), list(stats["licences"].items())),
         *_overlap(stats["overlap"]),
@@ -102,6 +103,11 @@ def _overlap(matrix: dict[str, dict[str, int]]) -> list[str]:
         return []
     rows = [(name, *(others[other] for other in matrix)) for name, others in matrix.items()]
     return ["Prompts that two sources have in common:", _table(("", *matrix), rows)]
+
+
+def _left_out(missing: list[dict[str, str]]) -> list[str]:
+    names = ", ".join(f"`{_cell(source['name'])}`" for source in missing)
+    return [f"**Not complete**: built without {names}, which could not be had (`stats.json` says why)."] * bool(missing)
 
 
 def _hub_licence(licences: list[str]) -> str:

@@ -78,8 +78,8 @@ def open_corpus(folder: Path) -> Corpus:
 
 
 def corpus_stats(folder: Path) -> dict[str, Any]:
-    """Numbers of a finished corpus: `read`, `refused` by reason, `prompts`, `sources`, `licences`, `languages`,
-    `flags`, `words` and `clusters`.
+    """Numbers of a finished corpus: `read`, `refused` by reason, `merged` by rule, `prompts`, `sources`, those that are
+    `missing`, `overlap`, `licences`, `languages`, `flags`, `words`, `scores`, `styled`, `clusters` and `splits`.
 
     Raises:
         MissingError: there is no finished corpus in `folder`.

@@ -24,6 +24,7 @@ from prompts.rows import frames
 SAMPLES = Path(__file__).parent / "samples"
 _SAMPLE = "sample:"
 _SAMPLES_LICENCE = "Apache-2.0"
+_WILDCARD = re.compile(r"[*?\[]")
 
 _KINDS: dict[str, Kind] = {
     ".jsonl": "jsonl",
@@ -96,18 +97,39 @@ def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
         InputError: one is not there, or of no known kind, or two were given the same name.
         UnavailableError: a data set of the Hub cannot be fetched.
     """
+    return [find_source(config, name) for config, name in zip(configs, source_names(configs), strict=True)]
+
+
+def find_source(config: SourceConfig, name: str) -> Source:
+    """The file or data set that `config` names, to be called `name`. Raises as `find_sources` does."""
+    config = resolve(config)
+    files = _files(config)
+    if not files or files[0].is_dir():
+        return _identify_dataset(config, files[0] if files else None, name)
+    kinds: list[Kind] = [_kind(path, config) for path in files]
+    readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
+    digests = [_digest(path) for path in files]
+    whole = digests[0] if len(files) == 1 else digest(digests)
+    shown = files[0].name if len(files) == 1 else Path(config.path).name
+    return Source(name, config, kinds[0], shown, whole, partial(_one_after_another, readers))
+
+
+def source_names(configs: Sequence[SourceConfig]) -> list[str]:
+    """What marks the rows of each source: its given name or one by its path, whether or not it can be found today.
+
+    Raises:
+        InputError: two were given the same name.
+    """
     configs = [resolve(config) for config in configs]
     given = Counter(config.name for config in configs if config.name)
     if repeated := [name for name, count in given.items() if count > 1]:
         raise InputError(f"two sources are named {repeated[0]!r}", "give each a name of its own")
-    sources: list[Source] = []
-    taken = set(given)
+    names, taken = [], set(given)
     for config in configs:
-        files = _files(config)
-        name = config.name or next(n for n in _numbered(_default_name(config, files)) if n not in taken)
+        name = config.name or next(n for n in _numbered(_default_name(config)) if n not in taken)
         taken.add(name)
-        sources.append(_identify(config, files, name))
-    return sources
+        names.append(name)
+    return names
 
 
 def load_prompts(source: str | SourceConfig) -> list[str]:
@@ -144,17 +166,16 @@ def _files(config: SourceConfig) -> list[Path]:
     if config.path.startswith(_SAMPLE):
         return [_sample(config.path.removeprefix(_SAMPLE))]
     path = Path(config.path).expanduser()
-    if path.exists():
+    if _exists(path):
         return [path]
-    if any(character in config.path for character in "*?["):
+    if _WILDCARD.search(config.path):
         found = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
         if not found:
             raise InputError(f"no file matches {config.path}", "check the pattern and the folder it starts in")
         return found
-    is_hub_name = config.path.count("/") == 1 and not config.path.startswith((".", "/", "~"))
-    if config.kind in (None, "hf") and is_hub_name and _suffix(path) not in _KINDS:
+    if _is_hub_name(config):
         return []
-    raise InputError(f"there is no file {config.path}", "check the path")
+    raise InputError(f"there is no file {config.path}", "check the path and its rights")
 
 
 def _sample(name: str) -> Path:
@@ -164,25 +185,20 @@ def _sample(name: str) -> Path:
     return found[name]
 
 
-def _default_name(config: SourceConfig, files: Sequence[Path]) -> str:
+def _default_name(config: SourceConfig) -> str:
     """The stem of the file, or of the pattern: of its folder where that is all wildcard."""
-    if not files:
-        return config.path.rpartition("/")[2]
-    if (len(files) == 1 and Path(config.path).expanduser() == files[0]) or config.path.startswith(_SAMPLE):
-        return _stem(files[0])
-    stem = re.split(r"[*?\[]", Path(config.path).name)[0].rstrip("-_.")
-    return stem or files[0].parent.name or "files"
+    path = Path(config.path.removeprefix(_SAMPLE)).expanduser()
+    if _exists(path) or not _WILDCARD.search(config.path):
+        return path.name if _is_hub_name(config) and not _exists(path) else _stem(path)
+    stem = _WILDCARD.split(path.name)[0].rstrip("-_.")
+    folders = (folder.name for folder in path.parents if not _WILDCARD.search(folder.name))
+    return stem or next(filter(None, folders), "files")
 
 
-def _identify(config: SourceConfig, files: Sequence[Path], name: str) -> Source:
-    if not files or files[0].is_dir():
-        return _identify_dataset(config, files[0] if files else None, name)
-    kinds: list[Kind] = [_kind(path, config) for path in files]
-    readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
-    digests = [_digest(path) for path in files]
-    whole = digests[0] if len(files) == 1 else digest(digests)
-    shown = files[0].name if len(files) == 1 else Path(config.path).name
-    return Source(name, config, kinds[0], shown, whole, partial(_one_after_another, readers))
+def _is_hub_name(config: SourceConfig) -> bool:
+    """Whether the path reads like `owner/name`; a folder of that name on disk goes first."""
+    looks_so = config.path.count("/") == 1 and not config.path.startswith((".", "/", "~"))
+    return config.kind in (None, "hf") and looks_so and _suffix(Path(config.path)) not in _KINDS
 
 
 def _kind(path: Path, config: SourceConfig) -> Kind:
@@ -235,6 +251,13 @@ def _digest(path: Path) -> str:
         return sha256(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}", "check the path and its rights") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that may not be entered, a mount that is gone
+        return False
 
 
 def _suffix(path: Path) -> str:

@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,36 +13,15 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelling
 
 from tests.faults.conftest import Workplace, wait_until, workplace  # noqa: F401
+from tests.prefect_server import prefect_server_in
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> str:
-    """Address of a Prefect server of our own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    home = tmp_path_factory.mktemp("prefect")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    address = f"http://127.0.0.1:{port}/api"
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{address}/health", timeout=2).is_success
-        except httpx.HTTPError:
-            return False
-
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env={**os.environ, "PREFECT_HOME": str(home)}, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_until(answers, seconds=180)
+def server(tmp_path_factory) -> Iterator[str]:
+    with prefect_server_in(tmp_path_factory.mktemp("prefect")) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
 
 
 def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811

@@ -70,6 +70,15 @@ def test_corpus_of_files(prd, tmp_path):
     assert (folder / "rejects.parquet").is_file() and (folder / "README.md").is_file()
 
 
+def test_a_source_that_is_down_may_be_left_out(prd, tmp_path):
+    (tmp_path / "a.txt").write_text("a red cube\n")
+    arguments = ("corpus", "build", "corpus.sources=a.txt,absent.txt", "corpus.evaluation_prompts=[]")
+    assert prd(*arguments)[0] == 3
+    code, out, err = prd(*arguments, "--keep-going")
+    assert code == 0 and "left out: absent: there is no file absent.txt" in out, err
+    assert "absent is left out" in err and "`absent`" in (Path(out.splitlines()[-1]) / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -106,6 +115,18 @@ def test_bad_input_is_a_message_with_an_exit_code(prd, tmp_path, arguments, code
 def test_services_that_do_not_answer_are_named(prd, environment, says):
     status, _, err = prd("run", **environment)
     assert status == 5 and says in err, err
+
+
+def test_a_schedule_wants_times_and_a_server_that_stays(prd):
+    absent = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    for options, environment, code, says in (
+        ((), {"PREFECT_API_URL": ""}, 5, "prefect server start"),
+        (("--cron", "at night"), absent, 2, "at night"),
+        (("--timezone", "Nowhere/Town"), absent, 2, "Nowhere/Town"),
+        ((), absent, 5, "no Prefect server answers"),
+    ):
+        status, _, err = prd("corpus", "schedule", *options, **environment)
+        assert (status, says in err) == (code, True), err
 
 
 @pytest.mark.parametrize("command", ["run", "train"])

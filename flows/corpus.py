@@ -1,0 +1,155 @@
+"""The corpus as a Prefect flow: its sources side by side, each with its retries, then selection and writing.
+
+A prepared source stays on disk, so a run that was killed goes on with those that are missing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from threading import Event
+from typing import Any
+
+import polars as pl
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.growth import announce
+from flows.showing import leave_artifact, table
+from flows.stages import StageResult, corpus_result
+from infra.errors import BusyError, InputError, RunCancelled, UnavailableError
+from infra.progress import console
+from infra.settings import settings
+from prompts.build import LeftOut, build_from, scores_of
+from prompts.config import CorpusConfig, SourceConfig
+from prompts.corpus import corpus_stats
+from prompts.novelty import Novelty, novelty
+from prompts.prepare import prepare
+from prompts.rows import MERGES, REASONS
+from prompts.sources import Source, find_source, find_sources, source_names
+
+_AT_ONCE = 4
+"""Sources read at a time; each holds a batch of rows in memory."""
+_BACK_OFF_SECONDS = [5.0, 30.0, 120.0]
+"""A run that is to end waits for the pause that it is in."""
+
+
+def _may_pass(task: Any, run: Any, state: Any) -> bool:
+    """Whether another try may help: a broken file stays broken."""
+    return isinstance(state.result(raise_on_failure=False), UnavailableError | BusyError)
+
+
+_PATIENT: dict[str, Any] = {
+    "retries": len(_BACK_OFF_SECONDS),
+    "retry_delay_seconds": _BACK_OFF_SECONDS,
+    "retry_jitter_factor": 0.3,
+    "retry_condition_fn": _may_pass,
+    "cache_policy": NO_CACHE,
+}
+
+
+@task(task_run_name="prepare {name}", **_PATIENT)
+def prepare_source(name: str, source: SourceConfig, config: CorpusConfig, stop: Event) -> Source:
+    """Find one source, read it and describe its rows, or find that done."""
+    found = find_source(source, name)
+    prepare(replace(found, open=lambda: _until(stop, found.open())), scores_of(config), settings().corpora)
+    return found
+
+
+@task(task_run_name="find evaluation prompts", **_PATIENT)
+def find_evaluation_prompts(config: CorpusConfig) -> list[Source]:
+    """The prompts that must not be in the corpus. They are never left out."""
+    return find_sources(config.evaluation_prompts)
+
+
+@task(task_run_name="select and write", cache_policy=NO_CACHE)
+def write_corpus(
+    config: CorpusConfig, sources: list[Source], held_out: list[Source], missing: list[LeftOut]
+) -> StageResult:
+    """Rows of all prepared sources → a version of the corpus."""
+    return corpus_result(build_from(config, sources, held_out, settings().corpora, missing))
+
+
+@flow(name="corpus", task_runner=ThreadPoolTaskRunner(max_workers=_AT_ONCE))  # type: ignore[arg-type]
+def corpus_flow(config: CorpusConfig, keep_going: bool = False) -> StageResult:
+    """Prompt sources → a version of the corpus, announced when it has grown.
+
+    Args:
+        config: what is wanted.
+        keep_going: leave out sources that cannot be had, and say so, instead of failing.
+
+    Raises:
+        InputError: a source cannot be read, or nothing is left.
+        UnavailableError: a source cannot be fetched, now and on all later tries.
+        BusyError: another run is building this corpus.
+    """
+    sources, held_out, missing = _prepare_all(config, keep_going)
+    result = write_corpus(config, sources, held_out, missing)
+    stats, news = corpus_stats(result.folder), novelty(result.folder)
+    facts = {**result.facts, "new prompts": news.new, "compared with": news.previous or "nothing: the first version"}
+    leave_artifact("corpus", replace(result, facts=facts), *_funnel(stats), *_origins(stats, news))
+    announce(result.folder, stats, news, config.new_prompts_for_event)
+    return replace(result, facts=facts)
+
+
+def _prepare_all(config: CorpusConfig, keep_going: bool) -> tuple[list[Source], list[Source], list[LeftOut]]:
+    """Sources in their order, evaluation prompts, and sources that are not to be had."""
+    stop = Event()
+    names = source_names(config.sources)
+    evaluation: PrefectFuture[Any] = find_evaluation_prompts.submit(config)
+    futures: dict[PrefectFuture[Any], int] = {
+        prepare_source.submit(name, source, config, stop): index
+        for index, (name, source) in enumerate(zip(names, config.sources, strict=True))
+    }
+    found: dict[int, Source] = {}
+    missing: dict[int, LeftOut] = {}
+    try:
+        for future in as_completed([evaluation, *futures]):
+            if future is evaluation:
+                future.result()
+                continue
+            index = futures[future]
+            try:
+                found[index] = future.result()
+            except (InputError, UnavailableError) as error:
+                if not keep_going:
+                    raise
+                missing[index] = LeftOut(names[index], config.sources[index].path, error.message)
+                console.print(f"{names[index]} is left out: {error}", markup=False, soft_wrap=True)
+    finally:
+        stop.set()  # else those that are still being read would hold up the end
+    return [found[i] for i in sorted(found)], evaluation.result(), [missing[i] for i in sorted(missing)]
+
+
+def _until(stop: Event, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    for batch in batches:
+        if stop.is_set():
+            raise RunCancelled("the run has ended", "what was prepared before is kept")
+        yield batch
+
+
+def _funnel(stats: dict[str, Any]) -> Sequence[str]:
+    rows = [
+        ("read", stats["read"], "rows of all sources"),
+        *((f"− refused: {reason}", count, REASONS[reason]) for reason, count in stats["refused"].items()),
+        *((f"− merged: {rule}", count, MERGES[rule]) for rule, count in stats["merged"].items()),
+        ("**prompts**", stats["prompts"], "in this version"),
+    ]
+    return "## From rows to prompts", table(("step", "rows", "meaning"), *rows)
+
+
+def _origins(stats: dict[str, Any], news: Novelty) -> Sequence[str]:
+    rows = [
+        (source["name"], source["read"], source["kept"], source["only_here"], news.new_by_source[source["name"]])
+        for source in stats["sources"]
+    ]
+    compared = (
+        f"Compared with version {news.previous}: {news.new} prompts are new, {news.gone} are gone."
+        if news.previous
+        else "This is the first version: all its prompts are new."
+    )
+    origins = ("## Sources", table(("source", "read", "kept", "only here", "new"), *rows), compared)
+    if not stats["missing"]:
+        return origins
+    lost = table(("source", "path", "why"), *((s["name"], s["path"], s["reason"]) for s in stats["missing"]))
+    return *origins, "## Left out", lost

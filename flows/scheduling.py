@@ -1,0 +1,51 @@
+"""`prd corpus schedule`: the corpus's flow as a deployment that runs at its times for as long as this process lives."""
+
+import os
+
+from flows.server import probe_prefect
+from infra.errors import RecipeError, UnavailableError
+from infra.progress import console
+from prompts.config import CorpusConfig
+
+
+def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -> None:
+    """Build the corpus at the times of `cron`, without sources that are down, until this process is ended.
+
+    Args:
+        config: what is wanted; paths in it count from the working directory.
+        cron: five fields: minute, hour, day, month, weekday.
+        timezone: of these, e.g. `Europe/Berlin`; default UTC.
+
+    Raises:
+        RecipeError: times or zone do not parse.
+        UnavailableError: no Prefect server is set, or it does not answer.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UnavailableError(
+            "a schedule needs a Prefect server that stays: PREFECT_API_URL is not set",
+            "`prefect server start`, then `export PREFECT_API_URL=http://127.0.0.1:4200/api`",
+        )
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.flows import EntrypointType
+    from prefect.schedules import Cron
+    from pydantic import ValidationError
+
+    from flows.corpus import corpus_flow
+
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise RecipeError(
+            f"{wrong['input']!r} is no schedule: {wrong['msg']}", 'e.g. --cron "0 3 * * *" --timezone Europe/Berlin'
+        ) from None
+    probe_prefect()
+    console.print(f"corpus/{config.name} runs at {cron!r} ({timezone or 'UTC'}); Ctrl-C ends it", markup=False)
+    corpus_flow.serve(
+        name=config.name,
+        schedule=Cron(cron, timezone=timezone),
+        parameters={"config": config.model_dump(mode="json"), "keep_going": True},
+        limit=1,  # a run that takes longer than the time between two holds up the next
+        print_starting_message=False,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
