@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         return self.home.absolute() / "corpora"
 
     @property
+    def snapshots(self) -> Path:
+        """What was fetched of prompt sources: immutable, by commit."""
+        return self.home.absolute() / "snapshots"
+
+    @property
     def training(self) -> Path:
         return self.home.absolute() / "training"
 

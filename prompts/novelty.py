@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from prompts.versions import versions
 from prompts.corpus import corpus_stats
+from prompts.versions import versions
 
 
 @dataclass(frozen=True)

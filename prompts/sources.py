@@ -15,7 +15,8 @@ from infra.artifacts import sha256
 from infra.config import digest
 from infra.errors import InputError
 from infra.progress import console
-from prompts import lines, tables
+from infra.settings import settings
+from prompts import hub, lines, tables
 from prompts.catalogue import resolve
 from prompts.clean import normalise_texts, tidy_texts
 from prompts.config import Kind, SourceConfig
@@ -104,8 +105,10 @@ def find_source(config: SourceConfig, name: str) -> Source:
     """The file or data set that `config` names, to be called `name`. Raises as `find_sources` does."""
     config = resolve(config)
     files = _files(config)
-    if not files or files[0].is_dir():
-        return _identify_dataset(config, files[0] if files else None, name)
+    if not files:
+        return _identify_on_hub(config, name)
+    if files[0].is_dir():
+        return _identify_dataset(config, files[0], name)
     kinds: list[Kind] = [_kind(path, config) for path in files]
     readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
     digests = [_digest(path) for path in files]
@@ -222,16 +225,22 @@ def _one_after_another(readers: Sequence[Callable[[], Iterator[pl.DataFrame]]]) 
         before += last
 
 
-def _identify_dataset(config: SourceConfig, folder: Path | None, name: str) -> Source:
-    dataset = tables.open_dataset(config, folder)
-    where = str(folder or config.path)
-    field = tables.text_column(dataset.features.arrow_schema, config.field, where)
-    # Of the text itself: the files of a folder or a cache differ between machines, their rows do not.
+def _identify_dataset(config: SourceConfig, folder: Path, name: str) -> Source:
+    dataset = tables.open_dataset(folder, config.split)
+    field = tables.text_column(dataset.features.arrow_schema, config.field, str(folder))
+    # Of the text itself: the files of a folder differ between machines, their rows do not.
     content = new_sha256()
     for frame in tables.dataset_frames(dataset, field):
         content.update("\x1e".join(frame["text"].fill_null("\x00")).encode() + b"\x1d")
-    file = folder.name if folder else config.path
-    return Source(name, config, "hf", file, content.hexdigest(), lambda: tables.dataset_frames(dataset, field))
+    return Source(name, config, "hf", folder.name, content.hexdigest(), lambda: tables.dataset_frames(dataset, field))
+
+
+def _identify_on_hub(config: SourceConfig, name: str) -> Source:
+    def read(path: Path) -> Iterator[pl.DataFrame]:
+        return _read(path, _kind(path, config.model_copy(update={"kind": None})), config)
+
+    rows, content = hub.fetch_rows(config, settings().snapshots, tuple(_KINDS), read)
+    return Source(name, config, "hf", config.path, content, lambda: tables.read_rows(rows))
 
 
 def _read(path: Path, kind: Kind, config: SourceConfig) -> Iterator[pl.DataFrame]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from infra.errors import InputError, UnavailableError
+from infra.errors import InputError
 from prompts.columns import choose_column
 from prompts.rows import BATCH_ROWS, SCHEMA
-
-if TYPE_CHECKING:
-    from prompts.config import SourceConfig
 
 
 def read_parquet(path: Path, field: str | None) -> Iterator[pl.DataFrame]:
@@ -21,16 +18,33 @@ def read_parquet(path: Path, field: str | None) -> Iterator[pl.DataFrame]:
     Raises:
         InputError: no Parquet, truncated, damaged, or without a text column.
     """
+    try:
+        yield from parquet_frames(path, field, str(path), memory_map=True)
+    except OSError as error:
+        raise _no_parquet(str(path), error) from None
+
+
+def parquet_frames(file: Any, field: str | None, where: str, memory_map: bool = False) -> Iterator[pl.DataFrame]:
+    """`read_parquet` of a path, or of an open file, of which only the text column is read.
+
+    Raises:
+        InputError: as `read_parquet`.
+        OSError: it cannot be read.
+    """
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, memory_map=True) as file:
-            field = text_column(file.schema_arrow, field, str(path))
-            batches = (batch.column(0) for batch in file.iter_batches(BATCH_ROWS, columns=[field]))
+        with pq.ParquetFile(file, memory_map=memory_map) as parquet:
+            field = text_column(parquet.schema_arrow, field, where)
+            batches = (batch.column(0) for batch in parquet.iter_batches(BATCH_ROWS, columns=[field]))
             yield from _frames(batches, field)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as Parquet: {reason}", "it may be truncated; fetch it again") from None
+    except pa.ArrowException as error:
+        raise _no_parquet(where, error) from None
+
+
+def _no_parquet(where: str, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0]
+    return InputError(f"{where} cannot be read as Parquet: {reason}", "it may be truncated; fetch it again")
 
 
 def text_column(schema: pa.Schema, field: str | None, where: str) -> str:
@@ -49,37 +63,34 @@ def text_column(schema: pa.Schema, field: str | None, where: str) -> str:
     return field
 
 
-def open_dataset(config: "SourceConfig", folder: Path | None) -> Any:
-    """A `datasets.Dataset` from a saved folder, a folder of data files, or the Hub.
+def open_dataset(folder: Path, split: str) -> Any:
+    """A `datasets.Dataset` from a saved folder or a folder of data files.
 
     Raises:
         InputError: there is no such data set, split or format.
-        UnavailableError: the Hub does not answer, or may not be asked.
     """
     import datasets
     from datasets.exceptions import DatasetNotFoundError
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    where = str(folder or config.path)
     try:
-        if folder is None:
-            return datasets.load_dataset(config.path, revision=config.revision, split=config.split)
         if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-            loaded = datasets.load_from_disk(where)
-            return loaded[config.split] if isinstance(loaded, datasets.DatasetDict) else loaded
-        return datasets.load_dataset(where, split=config.split)
-    except (OfflineModeIsEnabled, HfHubHTTPError, ConnectionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UnavailableError(
-            f"the data set {where!r} could not be fetched: {reason}",
-            "check the network and HF_HUB_OFFLINE, or name a file or a saved folder instead",
-        ) from None
+            loaded = datasets.load_from_disk(str(folder))
+            return loaded[split] if isinstance(loaded, datasets.DatasetDict) else loaded
+        return datasets.load_dataset(str(folder), split=split)
     except (DatasetNotFoundError, KeyError, ValueError, OSError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"the data set {where!r} cannot be read: {reason}",
-            f"check its name, its files and the split {config.split!r}",
+            f"the data set {str(folder)!r} cannot be read: {reason}", f"check its files and the split {split!r}"
         ) from None
+
+
+def read_rows(path: Path) -> Iterator[pl.DataFrame]:
+    """A Parquet file of `rows.SCHEMA`, as it is."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS):
+            yield pl.DataFrame(batch)
 
 
 def dataset_frames(dataset: Any, field: str) -> Iterator[pl.DataFrame]:

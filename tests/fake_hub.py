@@ -12,15 +12,30 @@ from urllib.parse import unquote, urlparse
 
 
 @contextmanager
-def fake_hub(repositories: dict[str, Path], damaged: tuple[str, ...] = ()) -> Iterator[str]:
-    """Serve `{"owner/name": folder}`; yields the address for `HF_ENDPOINT`. Files named in `damaged` come with one bit
-    turned over."""
+def fake_hub(
+    repositories: dict[str, Path],
+    damaged: tuple[str, ...] = (),
+    datasets: dict[str, Path] | None = None,
+    gated: tuple[str, ...] = (),
+    sent: list[int] | None = None,
+) -> Iterator[str]:
+    """Serve `{"owner/name": folder}`; yields the address for `HF_ENDPOINT`.
+
+    Args:
+        repositories: of models.
+        damaged: names of files that come with one bit turned over.
+        datasets: of data sets.
+        gated: those whose terms nobody here has accepted.
+        sent: gets the size of every body of a data set's file.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             path = unquote(urlparse(self.path).path)
+            if re.match(r"/(api/)?datasets/", path):
+                return self._dataset(path)
             for name, folder in repositories.items():
                 # Any commit is this one: recipes pin those of the real Hub.
                 pinned = re.search(r"/(?:revision|resolve|tree)/([0-9a-f]{40})(?:/|$)", path)
@@ -52,6 +67,39 @@ def fake_hub(repositories: dict[str, Path], damaged: tuple[str, ...] = ()) -> It
                     return self._send(body, {"ETag": f'"{digest_of(file)}"', "X-Repo-Commit": commit})
             missing = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
             return self._send(b"{}", missing, status=404)
+
+        def _dataset(self, path: str) -> None:
+            for name, folder in (datasets or {}).items():
+                if path in (f"/api/datasets/{name}", f"/api/datasets/{name}/revision/{commit_of(folder)}"):
+                    if name in gated:
+                        return self._send(b"{}", {"X-Error-Code": "GatedRepo"}, status=403)
+                    names = [
+                        {"rfilename": file.relative_to(folder).as_posix()}
+                        for file in folder.rglob("*")
+                        if file.is_file()
+                    ]
+                    return self._json({"id": name, "sha": commit_of(folder), "siblings": names})
+                if path.startswith(f"/api/datasets/{name}/revision/"):
+                    return self._send(b"{}", {"X-Error-Code": "RevisionNotFound"}, status=404)
+                if path.startswith(f"/datasets/{name}/resolve/{commit_of(folder)}/"):
+                    file = folder / path.partition(f"/resolve/{commit_of(folder)}/")[2]
+                    return self._part(
+                        file.read_bytes(), {"ETag": f'"{digest_of(file)}"', "X-Repo-Commit": commit_of(folder)}
+                    )
+            missing = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+            self._send(b"{}", missing, status=404)
+
+        def _part(self, body: bytes, headers: dict[str, str]) -> None:
+            """All of it, or the range that was asked for."""
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            size, status = len(body), 200
+            if asked:
+                first, last = int(asked[1]), min(int(asked[2] or size - 1), size - 1)
+                body, status = body[first : last + 1], 206
+                headers = {**headers, "Content-Range": f"bytes {first}-{last}/{size}"}
+            if sent is not None and self.command == "GET":
+                sent.append(len(body))
+            self._send(body, {**headers, "Accept-Ranges": "bytes"}, status=status)
 
         do_HEAD = do_GET  # noqa: N815
 
