@@ -1,6 +1,10 @@
 """`prd corpus schedule`: the corpus's flow as a deployment that runs at its times for as long as this process lives."""
 
+import asyncio
 import os
+import signal
+from contextlib import suppress
+from typing import Any
 
 from flows.server import probe_prefect
 from infra.errors import RecipeError, UnavailableError
@@ -27,10 +31,15 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
         )
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.flows import EntrypointType
+    from prefect.runner import Runner
     from prefect.schedules import Cron
     from pydantic import ValidationError
 
     from flows.corpus import corpus_flow
+
+    class PoliteRunner(Runner):
+        def handle_sigterm(self, *_: Any) -> None:
+            signal.raise_signal(signal.SIGINT)  # Prefect's own ends in a traceback and leaves the deployment active
 
     try:
         CronSchedule(cron=cron, timezone=timezone)
@@ -41,11 +50,13 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
         ) from None
     probe_prefect()
     console.print(f"corpus/{config.name} runs at {cron!r} ({timezone or 'UTC'}); Ctrl-C ends it", markup=False)
-    corpus_flow.serve(
+    runner = PoliteRunner(name=config.name, limit=1)  # a run that is not done yet holds up the next
+    runner.add_flow(
+        corpus_flow,
         name=config.name,
         schedule=Cron(cron, timezone=timezone),
         parameters={"config": config.model_dump(mode="json"), "keep_going": True},
-        limit=1,  # a run that takes longer than the time between two holds up the next
-        print_starting_message=False,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    with suppress(KeyboardInterrupt):
+        asyncio.run(runner.start())
