@@ -28,8 +28,8 @@ from prompts.prepare import prepare
 from prompts.rows import MERGES, REASONS
 from prompts.sources import Source, find_source, find_sources, source_names
 
-_AT_ONCE = 4
-"""Sources read at a time; each holds a batch of rows in memory."""
+_SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=4)
+"""Sources are read four at a time; each holds a batch of rows in memory."""
 _BACK_OFF_SECONDS = [5.0, 30.0, 120.0]
 """A run that is to end waits for the pause that it is in."""
 
@@ -70,7 +70,7 @@ def write_corpus(
     return corpus_result(build_from(config, sources, held_out, settings().corpora, missing))
 
 
-@flow(name="corpus", task_runner=ThreadPoolTaskRunner(max_workers=_AT_ONCE))  # type: ignore[arg-type]
+@flow(name="corpus", task_runner=_SIDE_BY_SIDE)
 def corpus_flow(config: CorpusConfig, keep_going: bool = False) -> StageResult:
     """Prompt sources → a version of the corpus, announced when it has grown.
 
