@@ -34,7 +34,7 @@ def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     wait_until(lambda: not place.processes(), seconds=40)
-    reached, corpus = place.step(), manifests(place.home / "corpora")
+    reached, corpus = place.step(), manifests(place.home / "corpora" / "miniature")
     assert 1 <= reached < 6 and len(corpus) == 1
 
     # Cancelled in Prefect: nothing is left, and Prefect knows.
@@ -52,7 +52,7 @@ def test_killed_cancelled_and_finished(workplace, server):  # noqa: F811
     # Run again: what was finished stays, what was begun goes on.
     status, output = place.finish("run")
     assert status == 0, output
-    assert manifests(place.home / "corpora") == corpus
+    assert manifests(place.home / "corpora" / "miniature") == corpus
     steps = [json.loads(line)["step"] for line in (place.run / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4, 5, 6]
     report = Path(next(line for line in output.splitlines() if line.startswith("report: ")).removeprefix("report: "))
