@@ -79,6 +79,7 @@ def _newest(home: Path, wanted: str, config: "SourceConfig") -> Path:
 
 def _files(config: "SourceConfig", suffixes: Sequence[str]) -> tuple[str, list[str]]:
     """The commit, and the files of it that hold the wanted rows."""
+    from httpx import HTTPError
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -94,7 +95,7 @@ def _files(config: "SourceConfig", suffixes: Sequence[str]) -> tuple[str, list[s
         raise InputError(
             f"there is no {what}data set {config.path!r} on the Hub, or HF_TOKEN may not see it", f"look at {page}"
         ) from None
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, HTTPError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UnavailableError(
             f"the data set {config.path!r} could not be fetched: {reason}",
@@ -139,7 +140,7 @@ def _fetch(config: "SourceConfig", commit: str, files: Sequence[str], read: Read
         for name in track(files, f"fetching {config.path} (files)"):
             before = rows
             for frame in _read(config, commit, name, read):
-                shifted = frame.with_columns(pl.col("source_row") + before).select(SCHEMA)
+                shifted = frame.with_columns(pl.col("source_row") + before).select(*SCHEMA)
                 rows = max(rows, int(shifted["source_row"].max() or 0))  # type: ignore[arg-type]
                 content.update("\x1e".join(shifted["text"].fill_null("\x00")).encode() + b"\x1d")
                 table = shifted.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -154,6 +155,8 @@ def _fetch(config: "SourceConfig", commit: str, files: Sequence[str], read: Read
 
 
 def _read(config: "SourceConfig", commit: str, name: str, read: Reader) -> Iterator[pl.DataFrame]:
+    from aiohttp import ClientError
+    from httpx import HTTPError
     from huggingface_hub import get_token, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -169,6 +172,6 @@ def _read(config: "SourceConfig", commit: str, name: str, read: Reader) -> Itera
         url = hf_hub_url(config.path, name, repo_type="dataset", revision=commit)
         with fsspec.filesystem("http", client_kwargs={"headers": headers}).open(url) as stream:
             yield from parquet_frames(stream, config.field, where)
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, HTTPError, ClientError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UnavailableError(f"{where} could not be fetched: {reason}", "call again to go on") from None
