@@ -32,6 +32,10 @@ class Settings(BaseSettings):
         return self.home.absolute() / "corpora"
 
     @property
+    def snapshots(self) -> Path:
+        return self.home.absolute() / "snapshots"
+
+    @property
     def training(self) -> Path:
         return self.home.absolute() / "training"
 
