@@ -1,10 +1,10 @@
 """Large files over unreliable networks: resumed, checked, whole or not at all."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra import http
 from infra.artifacts import sha256
 from infra.errors import InputError, UnavailableError
 from infra.http import LONGEST_WAIT_SECONDS, RETRIED, TIMEOUT_SECONDS, offline, user_agent, wait_seconds
@@ -50,7 +50,7 @@ def download(
                 wait = wait_seconds(attempt, error.response.headers.get("Retry-After"))
                 if wait > LONGEST_WAIT_SECONDS:
                     break
-                time.sleep(wait)
+                http.rest(wait)
                 continue
             except (requests.RequestException, OSError) as error:
                 failures.append(f"{url}: {type(error).__name__}")

@@ -3,7 +3,7 @@
 import io
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +32,11 @@ def user_agent() -> str:
         return f"prd-pipeline/{version('prd-pipeline')}"
     except PackageNotFoundError:
         return "prd-pipeline"
+
+
+def rest(seconds: float) -> None:
+    """Wait between two requests."""
+    time.sleep(seconds)
 
 
 def wait_seconds(attempt: int, retry_after: str | None = None, now: datetime | None = None) -> float:
@@ -85,7 +90,6 @@ class Client:
     """Seconds between one request and the next."""
     largest: int = 64 * 2**20
     """Bytes of an unpacked answer."""
-    sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
         self._session: Any = None
@@ -119,7 +123,7 @@ class Client:
             if wait > self.longest_wait:
                 raise UnavailableError(f"{url} wants to be asked again in {wait:.0f} s ({failure})", "come back later")
             if attempt < self.tries:
-                self.sleep(wait)
+                rest(wait)
         raise UnavailableError(f"{url} does not answer after {self.tries} tries: {failure}", "check it and try again")
 
     def _ask(self, method: str, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
@@ -127,9 +131,9 @@ class Client:
 
         if self._session is None:
             self._session = requests.Session()
-        rest = self._asked + self.pause - time.monotonic()
-        if rest > 0:
-            self.sleep(rest)
+        left = self._asked + self.pause - time.monotonic()
+        if left > 0:
+            rest(left)
         self._asked = time.monotonic()
         sent = {"User-Agent": user_agent(), **headers}
         body = io.BytesIO()

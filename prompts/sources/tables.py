@@ -27,7 +27,7 @@ def read_parquet(path: Path, field: str | None) -> Iterator[pl.DataFrame]:
         budget = Budget(path)
         for start, column, name in text_batches(path, field, str(path)):
             frame = text_frame(column, start, name)
-            budget.spend(frame["text"].str.len_bytes().sum() + len(frame))
+            budget.spend(int(frame["text"].str.len_bytes().sum()) + len(frame))
             yield frame
 
 
@@ -46,8 +46,10 @@ def text_batches(source: Any, field: str | None, where: str) -> Iterator[tuple[i
         metadata = file.metadata
     rows = int(min(BATCH_ROWS, max(16, _BATCH_BYTES // max(per_row, 1.0))))
     start = 1
-    again = {"read_dictionary": [field]} if repeats else {}
-    with pq.ParquetFile(source, memory_map=isinstance(source, Path), metadata=metadata, **again) as file:
+    packed = [field] if repeats else None
+    with pq.ParquetFile(
+        source, memory_map=isinstance(source, Path), metadata=metadata, read_dictionary=packed
+    ) as file:
         for batch in file.iter_batches(rows, columns=[field]):
             yield start, batch.column(0), field
             start += batch.num_rows
