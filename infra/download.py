@@ -45,9 +45,10 @@ def download(
                 _fetch(url, part, headers or {})
             except requests.HTTPError as error:
                 failures.append(str(error))
-                if error.response.status_code not in RETRIED or attempt == _TRIES:
+                answer = error.response
+                if answer is None or answer.status_code not in RETRIED or attempt == _TRIES:
                     break
-                wait = wait_seconds(attempt, error.response.headers.get("Retry-After"))
+                wait = wait_seconds(attempt, answer.headers.get("Retry-After"))
                 if wait > LONGEST_WAIT_SECONDS:
                     break
                 http.rest(wait)

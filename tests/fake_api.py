@@ -49,17 +49,15 @@ def fake_api(api: FakeApi) -> Iterator[str]:
     class Handler(FaultyHandler):
         faults = api.faults
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802
             address = urlparse(self.path)
             if address.path == "/robots.txt":
                 return self.send((api.robots or "").encode(), status=404 if api.robots is None else 200)
             if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":
                 return self.send(b"{}", status=401)
             query = parse_qs(address.query)
-            if "page" in query:
-                number = int(query["page"][0]) - 1
-            else:
-                number = int(query.get("at", ["c0"])[0].removeprefix("c"))
+            at = query.get("at", ["c0"])[0].removeprefix("c")
+            number = int(query["page"][0]) - 1 if "page" in query else int(at)
             self.send(api.body(number), {"Content-Type": "application/json"})
 
     with serving(Handler) as address:

@@ -34,7 +34,7 @@ def fake_hub(
     class Handler(FaultyHandler):
         faults = failures or Faults()
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802
             path = unquote(urlparse(self.path).path)
             for name, folder in (data_sets or {}).items():
                 if path.startswith((f"/api/datasets/{name}/", f"/datasets/{name}/")):

@@ -13,6 +13,8 @@ class Faults:
 
     planned: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of answers."""
 
     def plan(self, part: str, status: int, **headers: str) -> None:
         """The next request for an address with `part` in it gets this status; 0 cuts its answer in half."""
@@ -62,7 +64,9 @@ class FaultyHandler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body[: len(body) // 2] if self.partly else body)
+            body = body[: len(body) // 2] if self.partly else body
+            self.faults.sent += len(body)
+            self.wfile.write(body)
         if self.partly:
             self.close_connection = True
 

@@ -42,7 +42,7 @@ def read_address(config: SourceConfig) -> Content:
         resolve=partial(_web_revision if is_web else _store_revision, config.path),
         fetch=partial(_fetch_web if is_web else _fetch_store, config),
     )
-    return read_snapshot(snapshot, config, kind=config.kind, shown=_path(config.path).rpartition("/")[2])
+    return read_snapshot(snapshot, config, _path(config.path).rpartition("/")[2])
 
 
 def _path(address: str) -> str:

@@ -60,7 +60,7 @@ def read_files(files: Sequence[Path], config: SourceConfig, shown: str) -> Conte
     Args:
         shown: how the source is called in messages and on the card.
     """
-    kinds = [kind_of(path, config) for path in files]
+    kinds: list[Kind] = [kind_of(path, config) for path in files]
     states = [_state(path) for path in files]
     digests = [_digest(path) for path in files]
     whole = digests[0] if len(files) == 1 else digest(digests)
@@ -80,7 +80,7 @@ def kind_of(path: Path, config: SourceConfig) -> Kind:
     Raises:
         InputError: neither tells.
     """
-    kind = config.kind if config.kind not in (None, "hf") else KINDS.get(suffix(path))
+    kind = config.kind if config.kind and config.kind != "hf" else KINDS.get(suffix(path))
     if kind is not None:
         return kind
     raise InputError(

@@ -49,7 +49,7 @@ def read_hub(config: SourceConfig) -> Content:
         resolve=lambda: str(_describe(config, config.revision or "main")["sha"]),
         fetch=partial(_fetch, config),
     )
-    return read_snapshot(snapshot, config, kind="hf", shown=config.path)
+    return read_snapshot(snapshot, config, config.path, "hf")
 
 
 def from_address(config: SourceConfig) -> SourceConfig:

@@ -14,16 +14,17 @@ from prompts.sources.source import Content
 _DIGESTS = "digests.json"
 
 
-def read_snapshot(snapshot: Snapshot, config: SourceConfig, *, kind: Kind | None, shown: str) -> Content:
+def read_snapshot(snapshot: Snapshot, config: SourceConfig, shown: str, kind: Kind | None = None) -> Content:
     """The rows of a snapshot.
 
     Args:
-        kind: of its files; None where their names tell.
+        config: its `kind` is that of the files; None or `hf` where their names tell.
         shown: how the source is called.
+        kind: of the source, where that is not the files'.
     """
-    config = config.model_copy(update={"kind": kind})
     content = read_files(snapshot.files, config, shown)
-    return replace(content, digest=_digest(snapshot, config, content), origin=snapshot.origin)
+    digest = _digest(snapshot, config, content)
+    return replace(content, kind=kind or content.kind, digest=digest, origin=snapshot.origin)
 
 
 def _digest(snapshot: Snapshot, config: SourceConfig, content: Content) -> str:

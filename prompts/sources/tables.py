@@ -13,8 +13,8 @@ from prompts.sources.columns import choose_column
 from prompts.sources.unpacking import Budget
 
 _BATCH_BYTES = 2**26
-_FEW_BYTES = 32
-"""Of a column per row: fewer mean that values repeat a lot, and each is looked at once before it is repeated."""
+_PREFIXED_ROWS = 1024
+"""Read at a time where values are stored as what they add to the one before, which says nothing about their length."""
 
 
 def read_parquet(path: Path, field: str | None) -> Iterator[pl.DataFrame]:
@@ -42,14 +42,11 @@ def text_batches(source: Any, field: str | None, where: str) -> Iterator[tuple[i
 
     with pq.ParquetFile(source, memory_map=isinstance(source, Path)) as file:
         field = text_column(file.schema_arrow, field, where)
-        per_row, repeats = _shape(file, field)
+        rows, repeats = _plan(file, field)
         metadata = file.metadata
-    rows = int(min(BATCH_ROWS, max(16, _BATCH_BYTES // max(per_row, 1.0))))
     start = 1
     packed = [field] if repeats else None
-    with pq.ParquetFile(
-        source, memory_map=isinstance(source, Path), metadata=metadata, read_dictionary=packed
-    ) as file:
+    with pq.ParquetFile(source, memory_map=isinstance(source, Path), metadata=metadata, read_dictionary=packed) as file:
         for batch in file.iter_batches(rows, columns=[field]):
             yield start, batch.column(0), field
             start += batch.num_rows
@@ -75,18 +72,22 @@ class _Readable:
             ) from None
 
 
-def _shape(file: Any, field: str) -> tuple[float, bool]:
-    """Unpacked bytes per row of a column where it is largest, and whether somewhere its values repeat a lot."""
-    index = file.schema_arrow.names.index(field)
+def _plan(file: Any, field: str) -> tuple[int, bool]:
+    """How many rows to read at a time, and whether values are stored once and repeated by number.
+
+    Such values are looked at before they are repeated: a megabyte that stands for a million rows fits in a small file.
+    """
     names = [file.schema.column(number).path for number in range(len(file.schema))]
-    index = names.index(field) if field in names else index
-    largest, repeats = 0.0, False
+    index = names.index(field) if field in names else file.schema_arrow.names.index(field)
+    rows, repeats = BATCH_ROWS, False
     for group in range(file.metadata.num_row_groups):
         column = file.metadata.row_group(group).column(index)
         per_row = column.total_uncompressed_size / max(column.num_values, 1)
-        largest = max(largest, per_row)
-        repeats |= column.has_dictionary_page and per_row < _FEW_BYTES
-    return largest, repeats
+        rows = min(rows, max(16, int(_BATCH_BYTES / max(per_row, 1.0))))
+        if "DELTA_BYTE_ARRAY" in column.encodings:
+            rows = min(rows, _PREFIXED_ROWS)
+        repeats |= column.has_dictionary_page or "RLE_DICTIONARY" in column.encodings
+    return rows, repeats
 
 
 def text_column(schema: pa.Schema, field: str | None, where: str) -> str:

@@ -46,8 +46,8 @@ def read_web(config: SourceConfig) -> Content:
         resolve=lambda: _begun(request) or datetime.now(UTC).isoformat(timespec="microseconds"),
         fetch=partial(_fetch, config.path, config.field, web),
     )
-    rows = config.model_copy(update={"field": _TEXT})
-    return read_snapshot(snapshot, rows, kind="jsonl", shown=_shown(config.path))
+    rows = config.model_copy(update={"field": _TEXT, "kind": "jsonl"})
+    return read_snapshot(snapshot, rows, _shown(config.path), "web")
 
 
 def _shown(url: str) -> str:

@@ -27,7 +27,7 @@ def server():
         faults = Faults()
         tag = "one"
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802
             self.send(BODY, {"ETag": self.tag})
 
         do_HEAD = do_GET  # noqa: N815
