@@ -143,4 +143,3 @@ def _speaking(url: str) -> Iterator[tuple[Any, list[str]]]:
 
 def _is_parquet(target: Path, config: SourceConfig) -> bool:
     return config.kind == "parquet" or (config.kind is None and suffix(target) in (".parquet", ".pq"))
-

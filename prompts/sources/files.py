@@ -103,7 +103,7 @@ def default_name(path: str) -> str:
     """The stem of a file, here or at an address, or of a pattern: of its folder where that is all wildcard."""
     if "://" in path:
         address = urlsplit(path)
-        path = address.path if address.path.strip("/") else address.netloc
+        path = f"{address.netloc}{address.path}"
     place = Path(path.removeprefix(SAMPLE)).expanduser()
     if exists(place) or not _WILD.search(path):
         return _unpacked(place).stem

@@ -31,7 +31,7 @@ def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
 def find_source(config: SourceConfig, name: str) -> Source:
     """What `config` names, to be called `name`. Raises as `find_sources` does."""
     config = resolve(config)
-    return Source(name, config, _find(config))
+    return Source(name=name, config=config, **vars(_find(config)))
 
 
 def source_names(configs: Sequence[SourceConfig]) -> list[str]:

@@ -29,7 +29,7 @@ def read_folder(folder: Path, config: SourceConfig) -> Content:
         if _content_digest(_open(folder, config.split), field) != known:
             raise InputError(f"{folder} changed while it was read", "build again when nobody writes to it")
 
-    return Content("hf", folder.name, known, lambda: _frames(dataset, field), verify)
+    return Content(kind="hf", file=folder.name, digest=known, open=lambda: _frames(dataset, field), verify=verify)
 
 
 def text_digest(frames: Iterator[pl.DataFrame]) -> str:

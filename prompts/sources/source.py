@@ -16,7 +16,7 @@ def _is_as_it_was() -> None:
     pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """Rows that were found and identified, not yet read."""
 
@@ -33,26 +33,13 @@ class Content:
     """Of what was fetched: `url`, `revision`, `fetched` (when, UTC)."""
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, kw_only=True)
+class Source(Content):
     """One entry of a recipe, with its content."""
 
     name: str
     """Unique in its corpus."""
     config: SourceConfig
-    content: Content
-
-    @property
-    def kind(self) -> Kind:
-        return self.content.kind
-
-    @property
-    def file(self) -> str:
-        return self.content.file
-
-    @property
-    def digest(self) -> str:
-        return self.content.digest
 
     @property
     def licence(self) -> str:
@@ -83,10 +70,10 @@ class Source:
             InputError: it is not whole, or changed while it was read.
         """
         left = self.config.limit
-        for frame in self.content.open():
+        for frame in self.open():
             yield frame if left is None else frame.head(left)
             if left is not None:
                 left -= len(frame)
                 if left <= 0:
                     break
-        self.content.verify()
+        self.verify()

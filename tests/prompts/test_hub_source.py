@@ -80,7 +80,7 @@ def test_only_the_text_is_fetched_and_only_once(published, serve, monkeypatch):
     assert rows["source_row"].to_list() == [1, 2, 3, 4, 5, 6]
     assert rows["reason"].to_list() == [None, "missing", None, None, "missing", None]
     assert (source.kind, source.file, source.name) == ("hf", NAME, "prompts")
-    assert source.content.origin["revision"] == commit_of(published)
+    assert source.origin["revision"] == commit_of(published)
     (manifest,) = settings().snapshots.glob("*/*/manifest.json")
     facts = read_manifest(manifest.parent).facts
     assert facts["url"] == f"hf://datasets/{NAME}" and facts["fetched"] and len(facts["files"]) == 2
@@ -99,11 +99,11 @@ def test_a_revision_that_moved(published, serve):
     pl.DataFrame({"prompt": ["a green cylinder"]}).write_parquet(published / "data" / "train-00001-of-00002.parquet")
     assert find().digest == before.digest, "the snapshot stands"
     after = find(refresh=True)
-    assert after.digest != before.digest and after.content.origin["revision"] == commit_of(published)
+    assert after.digest != before.digest and after.origin["revision"] == commit_of(published)
     assert find().digest == after.digest
-    old = find(revision=before.content.origin["revision"])
+    old = find(revision=before.origin["revision"])
     assert old.digest == before.digest, "the old revision is here, though the Hub has it no more"
-    assert texts(revision=before.content.origin["revision"]) == TRAIN
+    assert texts(revision=before.origin["revision"]) == TRAIN
     with pytest.raises(InputError, match="no revision 'v7'"):
         find(revision="v7")
 

@@ -51,7 +51,7 @@ def test_all_pages_once(web, monkeypatch):
         assert len(api.faults.asked) == asked
         monkeypatch.setenv("HF_HUB_OFFLINE", "0")
         assert texts(url, web, refresh=True) == TEXTS[:2]
-    assert source.kind == "web" and source.file.endswith("/prompts") and source.content.origin["url"] == url
+    assert source.kind == "web" and source.file.endswith("/prompts") and source.origin["url"] == url
     kept = b"".join(file.read_bytes() for file in settings().snapshots.rglob("*.jsonl"))
     assert b"u3" not in kept, "nothing but the prompts is kept"
 
