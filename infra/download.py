@@ -1,32 +1,30 @@
 """Large files over unreliable networks: resumed, checked, whole or not at all."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra import http
 from infra.artifacts import sha256
 from infra.errors import InputError, UnavailableError
+from infra.http import LONGEST_WAIT_SECONDS, RETRIED, TIMEOUT_SECONDS, offline, user_agent, wait_seconds
 from infra.progress import Meter
 
 _TRIES = 5
 """Of each address; a try goes on where the one before was cut off."""
-_TIMEOUT_SECONDS = 30.0
 _CHUNK = 2**20
 
 
-def offline() -> bool:
-    """Whether the environment forbids the network."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-
-
-def download(urls: Sequence[str], target: Path, digest: str | None = None) -> Path:
+def download(
+    urls: Sequence[str], target: Path, digest: str | None = None, headers: Mapping[str, str] | None = None
+) -> Path:
     """Fetch a file from the first address that gives it, unless it is there.
 
     Args:
         urls: the same file, in order of preference.
         target: where it goes; what was fetched of it stays in `<target>.part` for the next call.
         digest: its SHA-256, if known.
+        headers: sent with each request, not to where that is redirected.
 
     Raises:
         UnavailableError: no address gave it, or the network may not be used.
@@ -42,12 +40,19 @@ def download(urls: Sequence[str], target: Path, digest: str | None = None) -> Pa
     part = target.with_name(f"{target.name}.part")
     failures = []
     for url in urls:
-        for _ in range(_TRIES):
+        for attempt in range(1, _TRIES + 1):
             try:
-                _fetch(url, part)
+                _fetch(url, part, headers or {})
             except requests.HTTPError as error:
                 failures.append(str(error))
-                break
+                answer = error.response
+                if answer is None or answer.status_code not in RETRIED or attempt == _TRIES:
+                    break
+                wait = wait_seconds(attempt, answer.headers.get("Retry-After"))
+                if wait > LONGEST_WAIT_SECONDS:
+                    break
+                http.rest(wait)
+                continue
             except (requests.RequestException, OSError) as error:
                 failures.append(f"{url}: {type(error).__name__}")
                 continue
@@ -60,7 +65,7 @@ def download(urls: Sequence[str], target: Path, digest: str | None = None) -> Pa
     raise UnavailableError(f"{target.name} could not be fetched:\n  {reasons}", "call again to go on with it")
 
 
-def _fetch(url: str, part: Path) -> None:
+def _fetch(url: str, part: Path, extra: Mapping[str, str]) -> None:
     """Append to `part` what it lacks.
 
     Raises:
@@ -69,8 +74,8 @@ def _fetch(url: str, part: Path) -> None:
     import requests
 
     have = part.stat().st_size if part.is_file() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
+    headers = {"User-Agent": user_agent(), **extra, **({"Range": f"bytes={have}-"} if have else {})}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             if _size_in(response.headers.get("Content-Range", "")) == have:
                 return  # all of it is here

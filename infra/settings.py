@@ -33,7 +33,6 @@ class Settings(BaseSettings):
 
     @property
     def snapshots(self) -> Path:
-        """What was fetched of prompt sources: immutable, by commit."""
         return self.home.absolute() / "snapshots"
 
     @property

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from infra.config import Config
 from infra.errors import InputError
-from prompts.config import Kind, SourceConfig
+from prompts.config import Kind, SourceConfig, WebConfig
 
 _FOLDER = Path(__file__).parent / "catalog"
 PREFIX = "catalog:"
@@ -23,6 +23,10 @@ class CatalogueEntry(Config):
     files: str | None = None
     """Which files of a data set, as a glob."""
     field: str | None = None
+    columns: tuple[str, ...] | None = None
+    """Of a table without a header."""
+    split: str | None = None
+    web: WebConfig | None = None
     licence: str = Field(min_length=1)
     """As published; `unknown` where nothing is stated. There is no default: whoever adds a source has to look."""
     licence_note: str | None = None
@@ -72,6 +76,7 @@ def resolve(config: SourceConfig) -> SourceConfig:
     entry = catalogue().get(name)
     if entry is None:
         raise InputError(f"the catalogue has no source {name!r}", "`prd corpus sources` lists them")
-    stated = entry.model_dump(include={"kind", "files", "field", "licence", "revision"}, exclude_none=True)
+    of_files = {"kind", "files", "field", "columns", "split", "web", "licence", "revision", "gated"}
+    stated = entry.model_dump(include=of_files, exclude_none=True) | {"page": entry.homepage}
     given = config.model_dump(exclude_unset=True, exclude={"path"})
     return SourceConfig(**{"name": name, **stated, **given, "path": entry.path})

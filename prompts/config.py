@@ -1,21 +1,56 @@
 """The `corpus:` section of a recipe."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from infra.config import Config
 from prompts.dedup.config import NearConfig
 from prompts.scores.config import FiltersConfig
 
-Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "text", "hf"]
+Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "text", "hf", "web"]
+
+
+class WebConfig(Config):
+    """How an API gives its pages. Paths into JSON are dotted: `data.items`."""
+
+    records: str = ""
+    """Path to the list of records; empty when a page is that list."""
+    next: str | None = None
+    """Path to the next cursor or address; none there means the last page."""
+    cursor_parameter: str | None = None
+    """Query parameter that takes the cursor; without it `next` is an address on the same server."""
+    page_parameter: str | None = None
+    """Query parameter that takes the number of the page, instead of `next`; an empty page is the end."""
+    first_page: int = Field(default=1, ge=0)
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Sent with each request."""
+    token_variable: str | None = None
+    """Environment variable whose value is sent as a bearer token. The token itself never enters a recipe."""
+    max_pages: int = Field(default=100_000, ge=1)
+    max_rows: int | None = Field(default=None, ge=1)
+    requests_per_second: float = Field(default=1.0, gt=0)
+    """At most; less when robots.txt asks for it."""
+    tries: int = Field(default=6, ge=1)
+    """Of each page, when it does not answer or says that it is busy."""
+    longest_wait_seconds: float = Field(default=120.0, ge=0)
+    """Who wants us to wait longer is unavailable; the pages so far are kept for the next build."""
+
+    @model_validator(mode="after")
+    def _one_way_on(self) -> Self:
+        if self.page_parameter is not None and (self.next is not None or self.cursor_parameter is not None):
+            raise ValueError("`page_parameter` excludes `next` and `cursor_parameter`")
+        if self.cursor_parameter is not None and self.next is None:
+            raise ValueError("`cursor_parameter` needs `next`, the path to the cursor")
+        return self
 
 
 class SourceConfig(Config):
     """Where prompts come from. What is left out is inferred from the file."""
 
     path: str = Field(min_length=1)
-    """A file, a glob, a folder saved by `datasets`, a Hub name `owner/name`, `sample:NAME` for a shipped sample, or
+    """A file, a glob, a folder saved by `datasets`, a Hub name `owner/name`, an address (`https://`, `s3://`, `gs://`,
+    `hf://`), `sample:NAME` for a shipped sample, or
     `catalog:NAME` for an entry of the catalogue, whose fields are then the defaults."""
     kind: Kind | None = None
     """Format; inferred from the extension, through `.gz` too."""
@@ -27,13 +62,23 @@ class SourceConfig(Config):
     """How rows of this source are marked; default: the file's stem."""
     licence: str = "unknown"
     files: str | None = None
-    """Which files of a Hub data set, as a glob; default: all that can be read."""
+    """Which files of a Hub data set, as a glob over their whole names; default: those of `split`."""
     revision: str | None = None
-    """Commit, tag or branch of a Hub data set."""
+    """Commit, tag or branch of a Hub data set; SHA-256 of a file at `https://`."""
     split: str = "train"
     """Split of a Hugging Face data set."""
     limit: int | None = Field(default=None, gt=0)
     """Read no more than this many rows."""
+    columns: tuple[str, ...] | None = None
+    """Names of the columns of a CSV or TSV file without a header."""
+    web: WebConfig | None = None
+    """Of kind `web`: how the API at `path` gives its pages."""
+    refresh: bool = False
+    """Ask for the newest revision of what was fetched before; else the snapshot that is here stands."""
+    gated: bool = False
+    """Whether its terms must be accepted on `page`, and a token sent."""
+    page: str | None = None
+    """Where people read about it; named in errors."""
 
 
 def _as_sources(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The one table that goes through the whole stage, and the reasons for which a row is refused."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import polars as pl
@@ -9,11 +8,20 @@ import polars as pl
 BATCH_ROWS = 50_000
 """Rows read and cleaned at a time; bounds the memory of a source of any size."""
 
+LONGEST_TEXT = 2**14
+"""Characters of a prompt; platforms allow some 6000. What is longer is refused before it is cleaned."""
+
+LONGEST_KEPT = 2000
+"""Characters kept of a row that is refused as it was read."""
+
+_BATCH_CHARACTERS = 2**26
+
 SCHEMA = {"source_row": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String}
 
 REASONS = {
     "malformed": "the line does not parse",
     "undecodable": "the bytes are not UTF-8",
+    "too_long": "longer than any prompt, or on a line longer than any record",
     "columns": "the number of columns differs from the header's",
     "missing": "the text field is absent or null",
     "not_text": "the text field is no string",
@@ -66,10 +74,26 @@ def text_row(number: int, value: object, field: str | None = None) -> Row:
 
 
 def frames(rows: Iterable[Row]) -> Iterator[pl.DataFrame]:
-    """Rows as tables of `SCHEMA`, `BATCH_ROWS` at a time."""
-    stream = iter(rows)
-    while batch := list(islice(stream, BATCH_ROWS)):
+    """Rows as tables of `SCHEMA`, `BATCH_ROWS` at a time, fewer if long. Beyond `LONGEST_TEXT` they are refused."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        length = len(row.text) if row.text else 0
+        if length > LONGEST_TEXT:
+            row, length = _shortened(row), LONGEST_KEPT
+        batch.append(row)
+        size += length
+        if len(batch) == BATCH_ROWS or size > _BATCH_CHARACTERS:
+            yield pl.DataFrame(batch, schema=SCHEMA, orient="row")
+            batch, size = [], 0
+    if batch:
         yield pl.DataFrame(batch, schema=SCHEMA, orient="row")
+
+
+def _shortened(row: Row) -> Row:
+    text = row.text or ""
+    reason, detail = (row.reason, row.detail) if row.reason else ("too_long", f"{len(text)} characters")
+    return Row(row.number, text[:LONGEST_KEPT], reason, detail)
 
 
 def refuse(condition: pl.Expr, reason: str, detail: pl.Expr | None = None) -> list[pl.Expr]:

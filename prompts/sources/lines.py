@@ -1,19 +1,17 @@
 """Rows of files read line by line (text, JSONL, CSV, TSV) and of JSON documents. A bad line costs only itself."""
 
 import csv
-import gzip
 import json
-import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from infra.errors import InputError
-from prompts.columns import choose_column
-from prompts.rows import Row, text_row
+from prompts.rows import LONGEST_KEPT, Row, text_row
+from prompts.sources.columns import choose_column
+from prompts.sources.unpacking import LARGEST_DOCUMENT, LONGEST_RECORD, bounded_lines, opened
 
 _SNIFFED = 200
 """Rows looked at to infer the text column."""
@@ -21,30 +19,17 @@ _LONGEST_RECORD = 50
 """Lines that one quoted CSV field may span; an unclosed quote must not swallow the rest of the file."""
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, unpacked if gzip.
-
-    Raises:
-        InputError: it cannot be read, or is truncated gzip.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield stream  # type: ignore[misc]
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is no whole gzip file: {error}", "fetch it again") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}", "check the path and its rights") from None
-
-
 def _lines(path: Path) -> Iterator[Row]:
     """Lines that are not blank, without their end."""
-    with _opened(path) as stream:
-        for number, line in enumerate(stream, start=1):
+    with opened(path) as stream:
+        for number, (line, length) in enumerate(bounded_lines(stream), start=1):
             if number == 1:
                 if line[:2] in (b"\xff\xfe", b"\xfe\xff"):
                     raise InputError(f"{path} is UTF-16", f"convert it: iconv -f UTF-16 -t UTF-8 {path.name}")
                 line = line.removeprefix(b"\xef\xbb\xbf")
+            if length > LONGEST_RECORD:
+                yield Row(number, line[:LONGEST_KEPT].decode(errors="ignore"), "too_long", f"a line of {length} bytes")
+                continue
             line = line.rstrip(b"\r\n")
             try:
                 text = line.decode()
@@ -82,8 +67,10 @@ def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
     Raises:
         InputError: it does not parse, or is made otherwise.
     """
-    with _opened(path) as stream:
-        content = stream.read()
+    with opened(path) as stream:
+        content = stream.read(LARGEST_DOCUMENT + 1)
+    if len(content) > LARGEST_DOCUMENT:
+        raise InputError(f"{path} is more than {LARGEST_DOCUMENT // 2**20} MB of one JSON document", "make it JSONL")
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -99,14 +86,14 @@ def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
         yield _row_of(number, value, field)
 
 
-def read_csv(path: Path, field: str | None, delimiter: str) -> Iterator[Row]:
-    """A table with a header. `Row.number` is the line on which a record begins.
+def read_csv(path: Path, field: str | None, delimiter: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """A table with a header, or without one and with `columns`. `Row.number` is the line on which a record begins.
 
     Raises:
         InputError: no header, or no field given and none to infer.
     """
     records = _records(path, delimiter)
-    header_row, header = next(records, (Row(0, None, "malformed"), []))
+    header_row, header = (Row(0, None), list(columns)) if columns else next(records, (Row(0, None, "malformed"), []))
     if header_row.reason:
         raise InputError(f"{path} has no header", "the first line must name the columns")
     header = [name.strip() for name in header]

@@ -1,0 +1,7 @@
+"""Where prompts come from: files, data sets of the Hub, addresses and web APIs, all as tables of `rows.SCHEMA`."""
+
+from prompts.sources.files import SAMPLES
+from prompts.sources.finding import find_source, find_sources, load_prompts, prompts_of, source_names
+from prompts.sources.source import Source
+
+__all__ = ["SAMPLES", "Source", "find_source", "find_sources", "load_prompts", "prompts_of", "source_names"]

@@ -1,0 +1,67 @@
+"""Folders on this machine that the library `datasets` reads: saved by it, or with data files of one format."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from infra.errors import InputError
+from prompts.config import SourceConfig
+from prompts.rows import BATCH_ROWS
+from prompts.sources.source import Content
+from prompts.sources.tables import text_column, text_frames
+
+
+def read_folder(folder: Path, config: SourceConfig) -> Content:
+    """One split of a data set in a folder.
+
+    Raises:
+        InputError: there is no such split, or no text column.
+    """
+    dataset = _open(folder, config.split)
+    field = text_column(dataset.features.arrow_schema, config.field, str(folder))
+    known = _content_digest(dataset, field)
+
+    def verify() -> None:
+        if _content_digest(_open(folder, config.split), field) != known:
+            raise InputError(f"{folder} changed while it was read", "build again when nobody writes to it")
+
+    return Content(kind="hf", file=folder.name, digest=known, open=lambda: _frames(dataset, field), verify=verify)
+
+
+def text_digest(frames: Iterator[pl.DataFrame]) -> str:
+    """Of the text itself: the files of a folder or a cache differ between machines, their rows do not."""
+    content = sha256()
+    for frame in frames:
+        content.update("".join(f"{text}\x1e" for text in frame["text"].fill_null("\x00")).encode())
+    return content.hexdigest()
+
+
+def _open(folder: Path, split: str) -> Any:
+    """A `datasets.Dataset`."""
+    import datasets
+    from datasets.exceptions import DatasetNotFoundError
+
+    where = str(folder)
+    try:
+        if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+            loaded = datasets.load_from_disk(where)
+            return loaded[split] if isinstance(loaded, datasets.DatasetDict) else loaded
+        return datasets.load_dataset(where, split=split)
+    except (DatasetNotFoundError, KeyError, ValueError, OSError, pa.ArrowException) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"the data set {where!r} cannot be read: {reason}", f"check its files and the split {split!r}"
+        ) from None
+
+
+def _content_digest(dataset: Any, field: str) -> str:
+    return text_digest(_frames(dataset, field))
+
+
+def _frames(dataset: Any, field: str) -> Iterator[pl.DataFrame]:
+    column = dataset.select_columns([field]).with_format("arrow")
+    return text_frames((table.column(0) for table in column.iter(BATCH_ROWS)), field)

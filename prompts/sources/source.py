@@ -1,0 +1,79 @@
+"""What a source is to the rest of the house: a name, where it came from, and rows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from prompts.config import Kind, SourceConfig
+
+SAMPLE = "sample:"
+_SAMPLES_LICENCE = "Apache-2.0"
+
+
+def _is_as_it_was() -> None:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """Rows that were found and identified, not yet read."""
+
+    kind: Kind
+    file: str
+    """File name, Hub name or address: without folders, which differ between machines."""
+    digest: str
+    """SHA-256 of the content."""
+    open: Callable[[], Iterator[pl.DataFrame]]
+    """Read it: tables of `rows.SCHEMA`. Raises InputError when it is not whole."""
+    verify: Callable[[], None] = _is_as_it_was
+    """Called when it was read. Raises InputError when it is not any more what `digest` says."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Of what was fetched: `url`, `revision`, `fetched` (when, UTC)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Content):
+    """One entry of a recipe, with its content."""
+
+    name: str
+    """Unique in its corpus."""
+    config: SourceConfig
+
+    @property
+    def licence(self) -> str:
+        """As configured; samples are the project's own."""
+        unstated = self.config.licence == "unknown" and self.config.path.startswith(SAMPLE)
+        return _SAMPLES_LICENCE if unstated else self.config.licence
+
+    def identity(self) -> dict[str, Any]:
+        """What determines its rows: equal on every machine, whenever it was fetched."""
+        return {
+            "name": self.name,
+            "file": self.file,
+            "kind": self.kind,
+            "licence": self.licence,
+            "field": self.config.field,
+            "key": self.config.key,
+            "split": self.config.split if self.kind == "hf" else None,
+            **({"files": self.config.files} if self.config.files else {}),
+            **({"columns": list(self.config.columns)} if self.config.columns else {}),
+            "limit": self.config.limit,
+            "sha256": self.digest,
+        }
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Its rows, no more than `limit`: tables of `rows.SCHEMA`.
+
+        Raises:
+            InputError: it is not whole, or changed while it was read.
+        """
+        left = self.config.limit
+        for frame in self.open():
+            yield frame if left is None else frame.head(left)
+            if left is not None:
+                left -= len(frame)
+                if left <= 0:
+                    break
+        self.verify()
