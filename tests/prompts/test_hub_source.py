@@ -174,7 +174,11 @@ def test_the_card_decides(published, serve):
 def test_the_recipe_of_the_paper_builds_from_the_hub(home, tmp_path, monkeypatch):
     messages = tmp_path / "messages"
     messages.mkdir()
-    raw = ["**a red cube --v 5** - <@123> (fast)", "**a red cube --v 5** - Upscaled by <@123> (fast)", "**a blue cone**"]
+    raw = [
+        "**a red cube --v 5** - <@123> (fast)",
+        "**a red cube --v 5** - Upscaled by <@123> (fast)",
+        "**a blue cone**",
+    ]
     pl.DataFrame({"content": raw, "url": ["u", "v", "w"]}).write_parquet(messages / "grids.parquet")
     captions = tmp_path / "captions"
     (captions / "data").mkdir(parents=True)

@@ -93,7 +93,9 @@ def test_a_killed_build_goes_on_at_its_page(home):
     with fake_api(api) as url:
         web = {"records": "data.items", "requests_per_second": 1e6, **CURSOR}
         config = {"path": url, "kind": "web", "field": "job.prompt", "web": web}
-        code = f"from prompts.sources import *; from prompts.config import *; find_sources([SourceConfig(**{config!r})])"
+        code = (
+            f"from prompts.sources import *; from prompts.config import *; find_sources([SourceConfig(**{config!r})])"
+        )
         children.append(subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]))
         assert children[0].wait(120) == -signal.SIGKILL
         assert not list(home.rglob("manifest.json"))
