@@ -1,7 +1,7 @@
 """A paginated web API on loopback, which gives its records by number of page, by cursor, or by link."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,8 @@ class FakeApi:
     """Whether pages beyond the end are the last one, as with some APIs."""
     circle_to: int | None = None
     """The page that the last one names as its next."""
+    asked: Callable[[str], None] = lambda _: None
+    """Called with the address of each request."""
     faults: Faults = field(default_factory=Faults)
     address: str = ""
 
@@ -51,6 +53,7 @@ def fake_api(api: FakeApi) -> Iterator[str]:
 
         def do_GET(self) -> None:  # noqa: N802
             address = urlparse(self.path)
+            api.asked(self.path)
             if address.path == "/robots.txt":
                 return self.send((api.robots or "").encode(), status=404 if api.robots is None else 200)
             if api.token and self.headers.get("Authorization") != f"Bearer {api.token}":

@@ -73,6 +73,14 @@ def test_parquet_that_grows_when_it_is_read(tmp_path, packed):
     assert found["reason"].value_counts().sort("count").rows() == [(None, 1), ("too_long", 20_000)]
 
 
+def test_parquet_of_more_text_than_is_sane(tmp_path):
+    places = pl.zeros(5_000_000, dtype=pl.Int32, eager=True).to_arrow()
+    column = pa.DictionaryArray.from_arrays(places, pa.array(["a red cube on a table"]))
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
+        rows(tmp_path / "a.parquet")
+
+
 @pytest.mark.parametrize(("name", "pack"), [("a.txt.gz", gzip.compress), ("a.txt.zst", zstd)])
 def test_bombs(tmp_path, name, pack):
     line = b"a red cube " * 1000 + b"\n"

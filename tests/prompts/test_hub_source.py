@@ -10,9 +10,11 @@ import pytest
 from fake_hub import commit_of, fake_hub
 from fake_server import Faults, FaultyHandler, serving
 
+from flows.recipe import read_recipe
 from infra.artifacts import read_manifest
 from infra.errors import InputError, UnavailableError
 from infra.settings import settings
+from prompts.build import build_corpus
 from prompts.catalogue import catalogue, resolve
 from prompts.config import SourceConfig
 from prompts.sources import find_sources
@@ -167,6 +169,31 @@ def test_the_card_decides(published, serve):
     with pytest.raises(InputError) as caught:
         find(split="train", field="prompt")
     assert "mine" in caught.value.hint
+
+
+def test_the_recipe_of_the_paper_builds_from_the_hub(home, tmp_path, monkeypatch):
+    messages = tmp_path / "messages"
+    messages.mkdir()
+    raw = [
+        "**a red cube --v 5** - <@123> (fast)",
+        "**a red cube --v 5** - Upscaled by <@123> (fast)",
+        "**a blue cone**",
+    ]
+    pl.DataFrame({"content": raw, "url": ["u", "v", "w"]}).write_parquet(messages / "grids.parquet")
+    captions = tmp_path / "captions"
+    (captions / "data").mkdir(parents=True)
+    pl.DataFrame({"caption": ["A gold ring"], "image": [b"x"]}).write_parquet(captions / "data" / "train-0.parquet")
+    sets = {"wanng/midjourney-v5-202304-clean": messages, "OpenDatasets/dalle-3-dataset": captions}
+    corpus = read_recipe("sd21-1.6m", ["corpus.evaluation_prompts=[]"]).corpus
+    with fake_hub({}, data_sets=sets) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        folder = build_corpus(corpus, home / "corpora")
+    table = pl.read_parquet(folder / "data" / "*.parquet").select("text", "source", "licence").sort("text")
+    assert table.rows() == [
+        ("A gold ring", "dalle-3", "cc0-1.0"),
+        ("a blue cone", "midjourney-v5-202304-clean", "apache-2.0"),
+        ("a red cube", "midjourney-v5-202304-clean", "apache-2.0"),
+    ]
 
 
 def test_packed_lines(serve, tmp_path):

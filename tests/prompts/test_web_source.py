@@ -1,5 +1,10 @@
 """A paginated API on loopback: every way to go on, every way to fail."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import polars as pl
 import pytest
 from fake_api import FakeApi, fake_api
@@ -79,6 +84,24 @@ def test_a_stopped_build_goes_on_at_its_page():
         pages = [asked for asked in api.faults.asked if "robots" not in asked]
         assert pages == ["GET /prompts?at=c2", "GET /prompts?at=c3"]
     assert not list(settings().snapshots.rglob(".partial*"))
+
+
+def test_a_killed_build_goes_on_at_its_page(home):
+    api = FakeApi(RECORDS)
+    children: list[subprocess.Popen[bytes]] = []
+    api.asked = lambda path: children[0].kill() if "at=c2" in path else None
+    with fake_api(api) as url:
+        web = {"records": "data.items", "requests_per_second": 1e6, **CURSOR}
+        config = {"path": url, "kind": "web", "field": "job.prompt", "web": web}
+        code = (
+            f"from prompts.sources import *; from prompts.config import *; find_sources([SourceConfig(**{config!r})])"
+        )
+        children.append(subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]))
+        assert children[0].wait(120) == -signal.SIGKILL
+        assert not list(home.rglob("manifest.json"))
+        api.faults.asked.clear()
+        assert texts(url, CURSOR) == TEXTS
+        assert [one for one in api.faults.asked if "robots" not in one] == ["GET /prompts?at=c2", "GET /prompts?at=c3"]
 
 
 @pytest.mark.parametrize("web", [CURSOR, LINK])
