@@ -226,10 +226,10 @@ def test_the_key_of_a_key_is_the_key(texts):
 def test_planted_secrets_survive_nowhere(before, secret, after, listed):
     raw = "".join([*before, " --no " if listed else " ", secret, " ", *after])
     row = clean_texts(pl.Series([raw])).row(0, named=True)
-    left = f"{row['text']} {(row['parameters'] or {}).get('negative') or ''}"
-    assert not re.search(r"secret|s\.mj\.run/|123456789012345678|@example", left), left
+    for left in (row["text"], (row["parameters"] or {}).get("negative") or ""):
+        assert not re.search(r"secret|s\.mj\.run/|123456789012345678|@example", left), left
+        assert not pl.select(has_personal_data(pl.lit(left))).item()
     assert "123456789012345678" not in str(row["parameters"])
-    assert not pl.select(has_personal_data(pl.lit(left))).item()
 
 
 @settings(max_examples=40, deadline=None)
