@@ -10,8 +10,8 @@ import polars as pl
 from prompts.clean import normalise, prompt_id
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import CLUSTERS
-from prompts.dedup.joins import RULES
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
+from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
 from prompts.identifiers import as_hex
 from prompts.prepare import describe

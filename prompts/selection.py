@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from prompts.clean import normalise_texts, prompt_ids
 from prompts.config import CorpusConfig
 from prompts.dedup.clusters import cluster, same_meaning
-from prompts.dedup.joins import RULES, TAG
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
+from prompts.dedup.pairs import RULES, TAG
 from prompts.dedup.split import split_style, subject_keys
 from prompts.prepare import read_prepared
 from prompts.rows import refuse

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.dedup.joins import TAG
+from prompts.dedup.pairs import TAG
 from prompts.kernels import kernel
 
 

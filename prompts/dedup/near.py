@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prompts.dedup import joins
+from prompts.dedup import joins, slips
 from prompts.dedup.config import NearConfig
 from prompts.dedup.known import known_words
 from prompts.dedup.profile import Profile, make_profile
@@ -56,14 +56,14 @@ def _misspelt(t: Tokens, p: Profile, leaders: NDArray[np.int32]) -> list[NDArray
     known = known_words(t)
     limit = max(_RARE, len(t) // _ROWS_FOR_RARE)
     keys = p.sets[leaders]
-    rare = joins.rare_words(
+    rare = slips.rare_words(
         t.words, t.offsets, t.kinds, p.counts, t.hashes, t.spellings, t.starts, p.sets, leaders, limit
     )
-    sure, doubts = joins.join_misspelt(
+    sure, doubts = slips.join_misspelt(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, known, p.sets, p.sizes,
         leaders, *rare, limit, keys,
     )  # fmt: skip
-    return [sure, joins.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)]
+    return [sure, slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)]
 
 
 def _tagged(

@@ -1,18 +1,13 @@
 """CLIP's byte-pair encoding of one piece of text, as a count."""
 
-import gzip
 from functools import cache
 from heapq import heapify, heappop, heappush
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
-from infra.errors import MissingError
+from prompts.clip_vocabulary import clip_merges
 from prompts.kernels import kernel
 
-_VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
-_MERGES = 49152 - 256 - 2
 _SLOTS = 1 << 17
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -28,11 +23,6 @@ def load_merges() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
         MissingError: open_clip or its vocabulary is not installed.
     """
-    spec = find_spec("open_clip")  # without importing it, and torch with it
-    path = Path(spec.origin).parent / _VOCABULARY if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise MissingError(f"CLIP's vocabulary {_VOCABULARY} is not installed", "pip install open-clip-torch")
-    lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")[1 : _MERGES + 1]
     # Printable bytes stand for themselves, in three runs; the others are numbered after them.
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -41,8 +31,7 @@ def load_merges() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     token = {text: i for i, text in enumerate([*characters, *(text + "</w>" for text in characters)])}
     pairs = np.zeros(_SLOTS, dtype=np.uint64)
     ranks = np.zeros(_SLOTS, dtype=np.int64)
-    for rank, line in enumerate(lines):
-        first, second = line.split()
+    for rank, (first, second) in enumerate(clip_merges()):
         _insert(pairs, ranks, token[first], token[second], rank)
         token.setdefault(first + second, 512 + rank)
     symbols = np.empty(256, dtype=np.int64)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompts.dedup.clusters import cluster, same_meaning
-from prompts.dedup.joins import RULES, TAG
 from prompts.dedup.near import find_near_duplicates
+from prompts.dedup.pairs import RULES, TAG
 from prompts.dedup.split import split_style, subject_keys
 from prompts.dedup.tokens import tokenise
 

@@ -157,14 +157,14 @@ def test_clip_tokens_of_any_text_are_those_of_open_clip(reference, text):
 
 
 def test_clip_tokens_without_its_vocabulary_say_what_to_install(monkeypatch):
-    from prompts.scores import bpe
+    from prompts import clip_vocabulary
 
-    monkeypatch.setattr(bpe, "find_spec", lambda name: None)
-    bpe.load_merges.cache_clear()
+    monkeypatch.setattr(clip_vocabulary, "find_spec", lambda name: None)
+    clip_vocabulary.clip_merges.cache_clear()
     with pytest.raises(PRDError, match="open-clip-torch"):
-        bpe.load_merges()
+        clip_vocabulary.clip_merges()
     monkeypatch.undo()
-    bpe.load_merges.cache_clear()
+    clip_vocabulary.clip_merges.cache_clear()
 
 
 # Gibberish

@@ -1,0 +1,26 @@
+"""Pairs of prompts that are one, and why: rows of an int32 array [E, 3], prompt, other prompt, rule."""
+
+import numpy as np
+
+from prompts.kernels import kernel
+
+FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG = 1, 2, 3, 4, 5
+RULES = {
+    FUNCTION_WORDS: "function_words",
+    WORD_ORDER: "word_order",
+    TYPO: "typo",
+    JOINED: "joined_word",
+    TAG: "style_tag",
+}
+"""Why two prompts are one."""
+
+
+@kernel()
+def push(pairs, count, one, other, rule):
+    """Append a pair; returns the array, which may be a larger one, and how many it holds."""
+    if count == len(pairs):
+        grown = np.empty((2 * len(pairs), 3), np.int32)
+        grown[:count] = pairs
+        pairs = grown
+    pairs[count, 0], pairs[count, 1], pairs[count, 2] = one, other, rule
+    return pairs, count + 1

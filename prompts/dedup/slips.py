@@ -1,0 +1,175 @@
+"""Pairs that differ in the spelling of one word.
+
+Left out of both prompts, the word leaves equal sets. Only rare words are looked for, which misspelt ones are, and each
+by its first and its last letter, of which one slip spares one.
+"""
+
+import numpy as np
+
+from prompts.dedup.language import FUNCTION, NUMERIC
+from prompts.dedup.meaning import MOST_WORDS, SURE, is_slip, same_order
+from prompts.dedup.pairs import TYPO, push
+from prompts.dedup.tables import find, make_bits, make_table, maybe
+from prompts.kernels import kernel
+
+_LONGEST_CHAIN = 4096
+"""Prompts looked at for one key."""
+
+
+@kernel()
+def _ends(spellings, starts, word, side):
+    """A hash of the first or the last byte; one slip leaves one of the two as it was."""
+    place = starts[word] if side == 0 else starts[word + 1] - 1
+    value = np.uint64(2 * spellings[place] + side + 1) * np.uint64(0x9E3779B97F4A7C15)
+    return value ^ (value >> np.uint64(32))
+
+
+@kernel()
+def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, leaders, limit):
+    """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, twice, by its two ends."""
+    total = 0
+    for row in leaders:
+        for place in range(offsets[row], offsets[row + 1]):
+            word = words[place]
+            total += counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC)
+    keys, rows, at = np.empty(2 * total, np.uint64), np.empty(2 * total, np.int32), np.empty(2 * total, np.int32)
+    used = 0
+    for row in leaders:
+        for place in range(offsets[row], offsets[row + 1]):
+            word = words[place]
+            if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
+                for side in range(2):
+                    keys[used] = (sets[row] - hashes[word]) ^ _ends(spellings, starts, word, side)
+                    rows[used] = row
+                    at[used] = word
+                    used += 1
+    return keys, rows, at
+
+
+@kernel()
+def join_misspelt(
+    words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, leaders,
+    keys, rows, at, limit, leader_keys,
+):  # fmt: skip
+    """Pairs that differ in one word which is a slip of the other's; and those of which only the neighbours can tell.
+
+    Returns:
+        Pairs, and an int32 array [D, 4] of doubtful ones: prompt and word, other prompt and word.
+    """
+    slots, following = make_table(keys)
+    bits = make_bits(keys)
+    full_slots, full_following = make_table(leader_keys)
+    full_bits = make_bits(leader_keys)
+    pairs, count = np.empty((1024, 3), np.int32), 0
+    doubts, doubtful = np.empty((1024, 3), np.int32), 0
+    spots, unused = np.empty((1024, 3), np.int32), 0
+    scratch = np.empty((4, MOST_WORDS), np.int64)
+    for row in leaders:
+        first, last = offsets[row], offsets[row + 1]
+        for place in range(first, last):
+            word = words[place]
+            if kinds[word] & (FUNCTION | NUMERIC):
+                continue
+            rest = sets[row] - hashes[word]
+            rare = counts[word] <= limit
+            for side in range(2):
+                key = rest ^ _ends(spellings, starts, word, side)
+                if not maybe(bits, key):
+                    continue
+                entry, steps = find(slots, keys, key), 0
+                while entry >= 0 and steps < _LONGEST_CHAIN:
+                    other, misspelt = rows[entry], at[entry]
+                    entry = following[entry]
+                    steps += 1
+                    if misspelt == word or other == row or (rare and other < row) or sizes[other] != sizes[row]:
+                        continue
+                    slip = is_slip(spellings, starts, kinds, counts, known, word, misspelt, sizes[row] - 1)
+                    if slip == 0 or not same_order(
+                        words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
+                        -1, -1, word, misspelt, scratch,
+                    ):  # fmt: skip
+                        continue
+                    if slip == SURE:
+                        pairs, count = push(pairs, count, other, row, TYPO)
+                    else:
+                        doubts, doubtful = push(doubts, doubtful, other, row, 0)
+                        spots, unused = push(spots, unused, misspelt, word, 0)
+            if rare and maybe(full_bits, rest):
+                # A misspelt function word, or one that the prompt has a second time.
+                entry = find(full_slots, leader_keys, rest)
+                while entry >= 0:
+                    other = leaders[entry]
+                    entry = full_following[entry]
+                    for spot in range(offsets[other], offsets[other + 1]):
+                        meant = words[spot]
+                        slip = is_slip(spellings, starts, kinds, counts, known, word, meant, sizes[row] - 1)
+                        if slip and same_order(
+                            words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
+                            -1, -1, word, meant, scratch,
+                        ):  # fmt: skip
+                            if slip == SURE:
+                                pairs, count = push(pairs, count, row, other, TYPO)
+                            else:
+                                doubts, doubtful = push(doubts, doubtful, row, other, 0)
+                                spots, unused = push(spots, unused, word, meant, 0)
+                            break
+    found = np.empty((doubtful, 4), np.int32)
+    for index in range(doubtful):
+        found[index, 0], found[index, 1] = doubts[index, 0], spots[index, 0]
+        found[index, 2], found[index, 3] = doubts[index, 1], spots[index, 1]
+    return pairs[:count].copy(), found
+
+
+@kernel()
+def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
+    """Those doubtful pairs whose rarer word stands nowhere else beside its neighbours, where the other often does."""
+    keys, used = np.empty(4 * len(doubts), np.uint64), 0
+    for index in range(len(doubts)):
+        for side in range(2):
+            before, after = _neighbours(words, offsets, hashes, doubts[index, 2 * side], doubts[index, 2 * side + 1])
+            keys[used], keys[used + 1] = before, after
+            used += 2
+    slots, _ = make_table(keys)
+    bits = make_bits(keys)
+    times = np.zeros(len(keys), np.int32)
+    for row in range(len(offsets) - 1):
+        for place in range(offsets[row], offsets[row + 1] - 1):
+            key = _pair(hashes[words[place]], hashes[words[place + 1]])
+            if maybe(bits, key):
+                index = find(slots, keys, key)
+                if index >= 0:
+                    times[index] += 1
+    pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
+    for index in range(len(doubts)):
+        seen = np.zeros((2, 2), np.int64)
+        for side in range(2):
+            for way in range(2):
+                key = keys[4 * index + 2 * side + way]
+                seen[side, way] = times[find(slots, keys, key)] if key else 0
+        one, other = doubts[index, 1], doubts[index, 3]
+        right = 1 if kinds[other] & FUNCTION or counts[other] > counts[one] else 0
+        wrong = 1 - right
+        if seen[wrong].max() <= 1 and seen[right].sum() >= 4:
+            pairs, count = push(pairs, count, doubts[index, 2 * wrong], doubts[index, 2 * right], TYPO)
+    return pairs[:count].copy()
+
+
+@kernel()
+def _pair(one, other):
+    key = (one ^ (one >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + other
+    return key if key else np.uint64(1)
+
+
+@kernel()
+def _neighbours(words, offsets, hashes, row, word):
+    """Keys of the word after the one before it, and before the one after it; 0 where there is none."""
+    before, after = np.uint64(0), np.uint64(0)
+    first, last = offsets[row], offsets[row + 1]
+    for place in range(first, last):
+        if words[place] == word:
+            if place > first:
+                before = _pair(hashes[words[place - 1]], hashes[word])
+            if place + 1 < last:
+                after = _pair(hashes[word], hashes[words[place + 1]])
+            break
+    return before, after
