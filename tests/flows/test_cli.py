@@ -1,34 +1,12 @@
 """The command line as its users type it: what it prints, what it refuses, and with which exit code."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from infra.errors import PRDError
-
-
-@pytest.fixture
-def prd(home, tmp_path):
-    """Run `prd …` in a process of its own; a code, standard output and standard error come back."""
-
-    def call(*arguments: str, **environment: str) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-        )
-        assert "Traceback" not in done.stderr + done.stdout, done.stderr
-        return done.returncode, done.stdout, done.stderr
-
-    return call
 
 
 def test_exit_codes_are_documented():

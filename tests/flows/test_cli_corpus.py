@@ -1,0 +1,56 @@
+"""A data engineer's afternoon: look at a source, add it, ask what it brought and why."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def corpus(prd, tmp_path):
+    """`prd corpus …` on a corpus of one file; (code, output) comes back."""
+    (tmp_path / "a.txt").write_text("a red cube\nan old wooden castle\nan old wodden castle\n")
+    (tmp_path / "mine.yaml").write_text("extends: miniature\nname: mine\ncorpus: {name: mine, sources: [a.txt]}\n")
+
+    def call(command: str, *arguments: str) -> tuple[int, str]:
+        code, out, err = prd("corpus", command, *arguments, "--recipe", "mine.yaml", COLUMNS="140")
+        return code, out if code == 0 else err
+
+    return call
+
+
+def test_from_a_first_look_to_a_larger_version(corpus, tmp_path):
+    code, out = corpus("build")
+    first = Path(out.splitlines()[-1])
+    assert code == 0 and "merged: typo: 1" in out and first.is_dir()
+
+    (tmp_path / "toys.csv").write_text(
+        'id,caption\n1,A Red Cube!\n2,"**a [bold]toy[/] --ar 3:2** - <@123456789012345678>"\n'
+    )
+    code, out = corpus("preview", "toys.csv")
+    assert code == 0 and "a [bold]toy[/]" in out, "text of strangers is no markup"
+    assert "would be in the corpus" in out and "equals a prompt of the corpus" in out and str(first) in out
+
+    code, out = corpus("add", "{path: toys.csv, field: caption, licence: MIT}")
+    second = Path(out.splitlines()[-1])
+    assert code == 0 and "prompts: 3" in out and second != first
+    assert corpus("add", "toys.csv")[0] == 3, "it is there already"
+
+    code, out = corpus("diff", first.name)
+    assert code == 0 and "same: 2  added: 1  removed: 0" in out and "toys.csv" in out
+    code, out = corpus("stats")
+    assert code == 0 and second.name in out and "prompts in common" in out and "MIT" in out
+    assert first.name in corpus("stats", "--version", first.name[:6])[1]
+
+
+def test_a_prompt_and_its_reasons(corpus):
+    code, said = corpus("explain", "a red cube")
+    assert code == 4 and "prd corpus build" in said, "nothing is built yet"
+    corpus("build")
+    code, out = corpus("explain", "an old wodden castle")
+    assert code == 0 and "merged: typo" in out and "stands for it: an old wooden castle" in out
+    assert "would be new" in corpus("explain", "a teapot")[1]
+
+
+def test_sources_name_their_terms(prd):
+    code, out, _ = prd("corpus", "sources", COLUMNS="140")
+    assert code == 0 and "catalog:diffusiondb" in out and "sample:solids" in out and "terms to accept" in out
