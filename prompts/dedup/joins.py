@@ -21,12 +21,16 @@ _LONGEST_PHRASE = 4
 
 @kernel()
 def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
-    """Pairs with the same words of meaning, and which rows are leaders.
+    """Pairs with the same words of meaning; pairs in which two words changed places; which rows are leaders.
 
     Args:
         order: rows sorted by `sets`, stable.
+
+    Returns:
+        Pairs, an int32 array [D, 4] of doubtful ones (prompt, other prompt, two places of words), and [N] leaders.
     """
     pairs, count = np.empty((1024, 3), np.int32), 0
+    doubts, doubtful = np.empty((1024, 4), np.int32), 0
     leads = np.zeros(len(sets), np.bool_)
     scratch = np.empty((4, MOST_WORDS), np.int64)
     members = np.empty(_MOST_ALIKE, np.int32)
@@ -49,12 +53,47 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
                     rule = FUNCTION_WORDS if same == SAME else WORD_ORDER
                     pairs, count = push(pairs, count, row, member, rule)
                     alone = False
+                    continue
+                one, other = _exchanged(words, offsets[row], offsets[row + 1], offsets[member], offsets[member + 1])
+                if one < 0:
+                    continue
+                first, second = words[offsets[row] + one], words[offsets[row] + other]
+                if (kinds[first] ^ kinds[second]) & FUNCTION:
+                    # A small word in the place of a word of meaning says nothing else, it is only wrong.
+                    pairs, count = push(pairs, count, row, member, WORD_ORDER)
+                    alone = False
+                elif not kinds[first] & FUNCTION:
+                    if doubtful == len(doubts):
+                        grown = np.empty((2 * doubtful, 4), np.int32)
+                        grown[:doubtful] = doubts
+                        doubts = grown
+                    doubts[doubtful, 0], doubts[doubtful, 1] = row, member
+                    doubts[doubtful, 2], doubts[doubtful, 3] = one, other
+                    doubtful += 1
             leads[row] = alone
             if found < _MOST_ALIKE:
                 members[found] = row
                 found += 1
         start = end
-    return pairs[:count].copy(), leads
+    return pairs[:count].copy(), doubts[:doubtful].copy(), leads
+
+
+@kernel()
+def _exchanged(words, a, a_end, b, b_end):
+    """Places, counted from the beginning, of the two words by whose exchange two prompts differ; else -1."""
+    one, other = -1, -1
+    if a_end - a == b_end - b:
+        for place in range(a_end - a):
+            if words[a + place] != words[b + place]:
+                if one < 0:
+                    one = place
+                elif other < 0:
+                    other = place
+                else:
+                    return -1, -1
+    if other < 0 or words[a + one] != words[b + other] or words[a + other] != words[b + one]:
+        return -1, -1
+    return one, other
 
 
 @kernel()

@@ -40,14 +40,17 @@ def find_near_duplicates(texts: pl.Series, config: NearConfig | None = None) -> 
     profile = make_profile(tokens)
     t, p = tokens, profile
     order = np.argsort(p.sets, kind="stable")
-    equal, leads = joins.join_equal_sets(t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order)
+    equal, exchanged, leads = joins.join_equal_sets(
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order
+    )
     leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
     # Compiled loops let go of the interpreter, and neither half needs the other.
     with ThreadPoolExecutor(1) as beside:
         misspelt = beside.submit(_misspelt, tokens, profile, leaders)
         style = learn_style(tokens, profile)
         tagged = _tagged(tokens, profile, style, leaders, config)
-        pairs = np.concatenate([equal, *misspelt.result(), *tagged])
+        reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
+        pairs = np.concatenate([equal, reordered, *misspelt.result(), *tagged])
     return NearDuplicates(pairs, tokens, profile, style)
 
 

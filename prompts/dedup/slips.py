@@ -1,4 +1,4 @@
-"""Pairs that differ in the spelling of one word.
+"""Pairs that differ in the spelling of one word, and doubtful ones that neighbours decide.
 
 Left out of both prompts, the word leaves equal sets. Only rare words are looked for, which misspelt ones are, and each
 by its first and its last letter, of which one slip spares one.
@@ -8,10 +8,12 @@ import numpy as np
 
 from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.meaning import MOST_WORDS, SURE, is_slip, same_order
-from prompts.dedup.pairs import TYPO, push
+from prompts.dedup.pairs import TYPO, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe
 from prompts.kernels import kernel
 
+_OFTEN = 4
+"""Times that neighbours stand side by side for it to be no chance."""
 _LONGEST_CHAIN = 4096
 """Prompts looked at for one key."""
 
@@ -123,12 +125,62 @@ def join_misspelt(
 @kernel()
 def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
     """Those doubtful pairs whose rarer word stands nowhere else beside its neighbours, where the other often does."""
-    keys, used = np.empty(4 * len(doubts), np.uint64), 0
+    keys = np.zeros((len(doubts), 2, 2), np.uint64)
     for index in range(len(doubts)):
         for side in range(2):
-            before, after = _neighbours(words, offsets, hashes, doubts[index, 2 * side], doubts[index, 2 * side + 1])
-            keys[used], keys[used + 1] = before, after
-            used += 2
+            row = doubts[index, 2 * side]
+            for place in range(offsets[row], offsets[row + 1]):
+                if words[place] == doubts[index, 2 * side + 1]:
+                    if place > offsets[row]:
+                        keys[index, side, 0] = _pair(hashes[words[place - 1]], hashes[words[place]])
+                    if place + 1 < offsets[row + 1]:
+                        keys[index, side, 1] = _pair(hashes[words[place]], hashes[words[place + 1]])
+                    break
+    seen = _times(words, offsets, hashes, keys.reshape(-1)).reshape(len(doubts), 2, 2)
+    pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
+    for index in range(len(doubts)):
+        one, other = doubts[index, 1], doubts[index, 3]
+        right = 1 if kinds[other] & FUNCTION or counts[other] > counts[one] else 0
+        wrong = 1 - right
+        if seen[index, wrong].max() <= 1 and seen[index, right].sum() >= _OFTEN:
+            pairs, count = push(pairs, count, doubts[index, 2 * wrong], doubts[index, 2 * right], TYPO)
+    return pairs[:count].copy()
+
+
+@kernel()
+def judge_exchanged(words, offsets, hashes, kinds, doubts):
+    """Those pairs with two words exchanged of which one has words of meaning side by side that nobody else has.
+
+    `a rusty green bell beside a fox` is the slip `a rusty fox beside a green bell` of nobody: both stand elsewhere.
+    """
+    keys = np.zeros((len(doubts), 2, 4), np.uint64)
+    for index in range(len(doubts)):
+        for side in range(2):
+            first, last = offsets[doubts[index, side]], offsets[doubts[index, side] + 1]
+            for which in range(2):
+                place = first + doubts[index, 2 + which]
+                for step in range(2):
+                    left = place - 1 + step
+                    if (
+                        left >= first
+                        and left + 1 < last
+                        and not (kinds[words[left]] | kinds[words[left + 1]]) & FUNCTION
+                    ):
+                        keys[index, side, 2 * which + step] = _pair(hashes[words[left]], hashes[words[left + 1]])
+    seen = _times(words, offsets, hashes, keys.reshape(-1)).reshape(len(doubts), 2, 4)
+    pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
+    for index in range(len(doubts)):
+        for wrong in range(2):
+            strange = seen[index, wrong].max()
+            if strange == 1 and seen[index, 1 - wrong].sum() >= _OFTEN:
+                pairs, count = push(pairs, count, doubts[index, wrong], doubts[index, 1 - wrong], WORD_ORDER)
+                break
+    return pairs[:count].copy()
+
+
+@kernel()
+def _times(words, offsets, hashes, keys):
+    """How often the two words of each key stand side by side in all prompts; 0 for the key 0."""
     slots, _ = make_table(keys)
     bits = make_bits(keys)
     times = np.zeros(len(keys), np.int32)
@@ -139,37 +191,14 @@ def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
                 index = find(slots, keys, key)
                 if index >= 0:
                     times[index] += 1
-    pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
-    for index in range(len(doubts)):
-        seen = np.zeros((2, 2), np.int64)
-        for side in range(2):
-            for way in range(2):
-                key = keys[4 * index + 2 * side + way]
-                seen[side, way] = times[find(slots, keys, key)] if key else 0
-        one, other = doubts[index, 1], doubts[index, 3]
-        right = 1 if kinds[other] & FUNCTION or counts[other] > counts[one] else 0
-        wrong = 1 - right
-        if seen[wrong].max() <= 1 and seen[right].sum() >= 4:
-            pairs, count = push(pairs, count, doubts[index, 2 * wrong], doubts[index, 2 * right], TYPO)
-    return pairs[:count].copy()
+    found = np.zeros(len(keys), np.int32)
+    for index in range(len(keys)):
+        if keys[index]:
+            found[index] = times[find(slots, keys, keys[index])]
+    return found
 
 
 @kernel()
 def _pair(one, other):
     key = (one ^ (one >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + other
     return key if key else np.uint64(1)
-
-
-@kernel()
-def _neighbours(words, offsets, hashes, row, word):
-    """Keys of the word after the one before it, and before the one after it; 0 where there is none."""
-    before, after = np.uint64(0), np.uint64(0)
-    first, last = offsets[row], offsets[row + 1]
-    for place in range(first, last):
-        if words[place] == word:
-            if place > first:
-                before = _pair(hashes[words[place - 1]], hashes[word])
-            if place + 1 < last:
-                after = _pair(hashes[word], hashes[words[place + 1]])
-            break
-    return before, after

@@ -49,6 +49,8 @@ SAME = [
     ("a wizard, a tower, night sky", "night sky, a wizard, a tower", "word_order"),
     ("a red cube and a blue sphere", "a blue sphere and a red cube", "word_order"),
     ("at night a castle in fog", "a castle in fog at night", "word_order"),
+    ("a lamp of tin, studio render, octane lighting", "a lamp of tin, studio lighting, octane render", "word_order"),
+    ("the lamp on a shelf of oak", "shelf lamp on a the of oak", "word_order"),
     ("a wooden casle on a hill", "a wooden castle on a hill", "typo"),
     ("a woodenn castle on a hill", "a wooden castle on a hill", "typo"),
     ("a wooden casrle on a hill", "a wooden castle on a hill", "typo"),
