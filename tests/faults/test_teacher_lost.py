@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from tests.faults.conftest import Workplace, wait_until
 
-KILLS = int(os.environ.get("PRD_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("PRD_TEST_KILLS", "2"))
 """Each costs the seconds that a new process needs to start. PRD_TEST_KILLS=10 is the full proof."""
 ITERATIONS = 4 * KILLS
 OPTIONS = (f"train.iterations={ITERATIONS}", f"train.checkpoint_every={ITERATIONS}")
