@@ -24,7 +24,7 @@ def main() -> int:
 
     def look() -> None:
         while not ended.wait(_INTERVAL):
-            highest[0] = max(highest[0], _resident(child.pid))
+            highest[0] = max(highest[0], resident(child.pid))
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -39,7 +39,7 @@ def main() -> int:
     return 128 - child.returncode if child.returncode < 0 else child.returncode
 
 
-def _resident(process: int) -> int:
+def resident(process: int) -> int:
     """Bytes of a process and all below it now, pages that they share counted once.
 
     0 where there is one process, whose highest the system itself knows, and where there is no /proc.
