@@ -9,6 +9,7 @@ The environment of the peers: `python -m venv PEERS && PEERS/bin/pip install -r 
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -74,13 +75,15 @@ def _generate(rows: int, options: argparse.Namespace) -> tuple[Path, Path]:
     read = b"\0".join(file.read_bytes() for file in (*parts, *files))
     version = blake2b(read, digest_size=6).hexdigest()
     folder = Path(tempfile.gettempdir(), f"prompts-to-deduplicate-{rows}-{options.seed}-{version}")
-    prompts, truth = folder / "prompts.parquet", folder / "truth.parquet"
-    if not truth.is_file():
-        folder.mkdir(exist_ok=True)
+    if not folder.is_dir():
+        new = Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
         texts = [text for file in files for text in load_prompts(str(file))]
-        corpus.write(corpus.Corpus(rows, options.seed, texts), prompts, folder / "new.parquet")
-        (folder / "new.parquet").rename(truth)
-    return prompts, truth
+        corpus.write(corpus.Corpus(rows, options.seed, texts), new / "prompts.parquet", new / "truth.parquet")
+        try:
+            new.rename(folder)
+        except OSError:  # another run was faster
+            shutil.rmtree(new)
+    return folder / "prompts.parquet", folder / "truth.parquet"
 
 
 def _compare(options: argparse.Namespace) -> list[str]:

@@ -5,11 +5,12 @@ import re
 import string
 from collections.abc import Callable, Collection
 
-from benchmarks.dedup.words import ARTICLES, STOP_WORDS, known_words, meanings, vocabulary, words_of
+from benchmarks.dedup.words import ARTICLES, STOP_WORDS, meanings, vocabulary, words_of
 
 Change = Callable[[str, random.Random], str | None]
 
 _ENGLISH = ARTICLES | STOP_WORDS - {"is"}
+_COUNTED = frozenset(vocabulary()["tag_counted"])
 _SENTENCE = frozenset({"i", "show", "imagine", "there", "can", "what", "how", "why"})
 """First words before which no article stands."""
 _LAST_WITHOUT_IDEOGRAMS = 0x052F
@@ -18,12 +19,15 @@ _APART = {apart.replace(" ", ""): apart for apart in vocabulary()["compounds"]}
 _COMPOUND = re.compile(r"\b(" + "|".join([*_APART, *_APART.values()]) + ")")
 
 
-def near_changes(tag: Callable[[random.Random], str], known_tags: Collection[str]) -> dict[str, Change]:
+def near_changes(
+    tag: Callable[[random.Random], str], known_tags: Collection[str], known_words: Collection[str]
+) -> dict[str, Change]:
     """Kind of near-duplicate → how one is made.
 
     Args:
         tag: draws a tag of style to add.
-        known_tags: in small letters; what may be dropped, or be one or many.
+        known_tags: in small letters; what may be dropped.
+        known_words: in small letters; a slip of the pen must not make another of them.
     """
 
     def tag_added(text: str, choose: random.Random) -> str | None:
@@ -46,15 +50,14 @@ def near_changes(tag: Callable[[random.Random], str], known_tags: Collection[str
 
     def tag_plural(text: str, choose: random.Random) -> str | None:
         parts, places = tags_of(text)
-        places = [place for place in places if len(parts[place]) > 4 and parts[place][-1].isalpha()]
-        places = [place for place in places if not parts[place].endswith(("ed", "ing", "ic", "y", "ss"))]
+        places = [place for place in places if parts[place].split(" ")[-1].removesuffix("s") in _COUNTED]
         if not places:
             return None
         place = choose.choice(places)
         parts[place] = parts[place][:-1] if parts[place].endswith("s") else f"{parts[place]}s"
         return ", ".join(parts)
 
-    slips: dict[str, Change] = {f"typo {name}": _slip(make) for name, make in _SLIPS.items()}
+    slips: dict[str, Change] = {f"typo {name}": _slip(make, known_words) for name, make in _SLIPS.items()}
     return slips | {
         "tag added": tag_added,
         "tag dropped": tag_dropped,
@@ -80,7 +83,7 @@ _SLIPS: dict[str, Callable[[str, int, str], str]] = {
 """A slip of the pen in a word, at a place before its last letter."""
 
 
-def _slip(make: Callable[[str, int, str], str]) -> Change:
+def _slip(make: Callable[[str, int, str], str], known_words: Collection[str]) -> Change:
     def change(text: str, choose: random.Random) -> str | None:
         words = text.split(" ")
         place = choose.randrange(len(words))
@@ -88,9 +91,16 @@ def _slip(make: Callable[[str, int, str], str]) -> Change:
         if len(bare) < 4 or not bare.isalpha() or ord(max(bare)) > _LAST_WITHOUT_IDEOGRAMS:
             return None
         letters = string.ascii_lowercase if bare.isascii() else "".join(filter(str.isalpha, text.lower()))
-        slipped = make(bare, choose.randrange(len(bare) - 1), choose.choice(letters))
+        if make is _SLIPS["delete"]:
+            # At its end or out of a short word, what is left is often another word: moss of mossy.
+            if len(bare) < 5:
+                return None
+            at = choose.randrange(len(bare) - 2)
+        else:
+            at = choose.randrange(len(bare) - 1)
+        slipped = make(bare, at, choose.choice(letters))
         # Another word would be another prompt.
-        if slipped.lower() == bare.lower() or slipped.lower() in known_words():
+        if slipped.lower() == bare.lower() or slipped.lower() in known_words:
             return None
         words[place] = slipped + words[place][len(bare) :]
         return " ".join(words)

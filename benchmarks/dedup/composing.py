@@ -5,7 +5,7 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from benchmarks.dedup.words import frequent_tags, subject, subject_key, vocabulary, words_of
+from benchmarks.dedup.words import frequent_tags, known_words, subject, subject_key, vocabulary, words_of
 
 _TAGS, _TAILS = 400, 300
 _VOWELS = "aeiou"
@@ -33,6 +33,7 @@ class Composer:
         choose.shuffle(self._real)
         self._pieces = [piece for piece in map(subject, self._real) if 2 <= len(piece.split()) <= 8]
         self.known_tags = frozenset(tag.lower() for tag in self.tags) | frequent_tags(texts)
+        self.known_words = known_words() | {word for text in self._real for word in words_of(text)}
         self._seed = seed
         forms: list[tuple[float, Callable[[random.Random], str]]] = [
             (18, self._somewhere),
@@ -109,7 +110,8 @@ class Composer:
         if choose.random() < 0.5:
             frame = choose.choice(self._words["frames"]["portrait"])
             return frame.format(self._name(choose), _one(self._words["places"], choose))
-        return f"{self._name(choose)} as a {_one(self._words['roles'], choose)} {_one(self._words['actions'], choose)}"
+        role = _with_article(_one(self._words["roles"], choose))
+        return f"{self._name(choose)} as {role} {_one(self._words['actions'], choose)}"
 
     def _busy(self, choose: random.Random) -> str:
         who = _with_article(f"{_one(self._words['looks'], choose)} {_one(self._words['roles'], choose)}")
@@ -174,7 +176,7 @@ def _one(words: Sequence[str], choose: random.Random) -> str:
 
 
 def _with_article(text: str) -> str:
-    return f"{'an' if text[0] in _VOWELS and not text.startswith('one') else 'a'} {text}"
+    return f"{'an' if text[0] in _VOWELS and not text.startswith(('one', 'uni')) else 'a'} {text}"
 
 
 def _plural(word: str) -> str:

@@ -66,7 +66,7 @@ class Corpus:
     def __init__(self, rows: int, seed: int, texts: Sequence[str] = ()) -> None:
         composer = Composer(seed, texts)
         self.rows, self._seed, self._prompt = rows, seed, composer.prompt
-        self._near = near_changes(composer.tag, composer.known_tags)
+        self._near = near_changes(composer.tag, composer.known_tags, composer.known_words)
         self._hard = hard_negatives(composer.prompt)
         self._exact: dict[str, Change] = {
             "case": other_case,

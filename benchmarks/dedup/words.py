@@ -26,7 +26,7 @@ def vocabulary() -> Mapping[str, Any]:
 
 @cache
 def known_words() -> frozenset[str]:
-    """Every word of the vocabulary: a slip of the pen must not make another of them."""
+    """Every word of the vocabulary, one or many."""
     words = vocabulary()
     lists = [value for name, value in words.items() if name not in ("frames", "languages")]
     lists += [part for one in words["languages"] for part in one.values()]
