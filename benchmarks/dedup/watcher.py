@@ -1,0 +1,69 @@
+"""`watcher.py REPORT COMMAND…`: run a command, write its seconds and memory as JSON, and end as it ended.
+
+Only the standard library, so that it stays small: the memory of a child counts from the fork.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+_INTERVAL = 0.1
+"""Seconds between two looks at memory."""
+
+
+def main() -> int:
+    """Watch the command to its end."""
+    report, *command = sys.argv[1:]
+    begin = time.perf_counter()
+    child = subprocess.Popen(command)
+    ended, highest = threading.Event(), [0]
+
+    def look() -> None:
+        while not ended.wait(_INTERVAL):
+            highest[0] = max(highest[0], resident(child.pid))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - begin
+    ended.set()
+    looking.join()
+    child.returncode = os.waitstatus_to_exitcode(status)
+    largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    cost = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "gigabytes": max(largest, highest[0]) / 1e9}
+    Path(report).write_text(json.dumps(cost), encoding="utf-8")
+    return 128 - child.returncode if child.returncode < 0 else child.returncode
+
+
+def resident(process: int) -> int:
+    """Bytes of a process and all below it now, pages that they share counted once.
+
+    0 where there is one process, whose highest the system itself knows, and where there is no /proc.
+    """
+    processes = _tree(process)
+    return sum(map(_proportional, processes)) if len(processes) > 1 else 0
+
+
+def _tree(process: int) -> list[int]:
+    try:
+        tasks = list(Path("/proc", str(process), "task").iterdir())
+        below = [int(one) for task in tasks for one in (task / "children").read_text().split()]
+    except OSError:  # it has ended
+        return []
+    return [process, *(each for one in below for each in _tree(one))]
+
+
+def _proportional(process: int) -> int:
+    try:
+        lines = Path("/proc", str(process), "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
