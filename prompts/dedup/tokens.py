@@ -51,7 +51,7 @@ def tokenise(texts: pl.Series) -> Tokens:
     """Split clean prompts into words.
 
     A word is a run of letters, marks, digits and emoji, in lower case; apostrophes inside a word are dropped, a stop
-    between digits stays, `8 k` is `8k`.
+    between digits stays, `8 k` is `8k` and `3 d` `3d`.
     """
     data, offsets = strings_of(texts)
     classes, lower = _characters()
@@ -214,8 +214,9 @@ def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets
                     break
                 position = after
             length = used - begin
-            if length == 1 and spellings[begin] == 107 and border == 0 and count > first:
-                # `8 k`: go on with the number before.
+            letter = spellings[begin]
+            if length == 1 and (letter == 107 or letter == 100) and border == 0 and count > first:
+                # `8 k`, `3 d`: go on with the number before.
                 last = words[count - 1]
                 all_digits = True
                 for spot in range(starts[last], starts[last + 1]):
@@ -225,7 +226,7 @@ def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets
                     for spot in range(starts[last], starts[last + 1]):
                         spellings[used] = spellings[spot]
                         used += 1
-                    spellings[used] = 107
+                    spellings[used] = letter
                     used += 1
                     count -= 1
                     border, place = borders[count], offsets[row] + places[count]

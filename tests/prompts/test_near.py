@@ -64,6 +64,7 @@ SAME = [
     ("a purple teapot, bokeh, bokeh", "a purple teapot, bokeh", "style_tag"),
     ("an iron robot of gears holding a tiny flower, dusk", "an iron robot of gears holding a tiny flower", "style_tag"),
     ("a teapot, 8 k, bokeh, cinematic", "a teapot, bokeh, cinematic, 8k", "word_order"),
+    ("a 3 d teapot of clay", "a 3d teapot of clay", "function_words"),
     ("ein roter Würfel auf dem Tisch", "roter Würfel auf Tisch", "function_words"),
 ]
 
