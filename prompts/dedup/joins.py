@@ -1,4 +1,5 @@
-"""Pairs of prompts that mean the same, each found by looking up one exact key; misspelt ones are in `slips`.
+"""Pairs of prompts that mean the same, each found by looking up one exact key; misspelt ones are in `slips`, other
+ways to write a word in `forms`.
 
 A *leader* is the first prompt of those with the same words of meaning in the same order; joins that leave something
 out go over leaders only.
@@ -8,9 +9,8 @@ import numpy as np
 
 from prompts.dedup.language import FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, same_order
-from prompts.dedup.pairs import FUNCTION_WORDS, JOINED, TAG, WORD_ORDER, push
+from prompts.dedup.pairs import FUNCTION_WORDS, TAG, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe
-from prompts.dedup.tokens import extend_hash
 from prompts.kernels import kernel
 
 _MOST_ALIKE = 32
@@ -94,47 +94,6 @@ def _exchanged(words, a, a_end, b, b_end):
     if other < 0 or words[a + one] != words[b + other] or words[a + other] != words[b + one]:
         return -1, -1
     return one, other
-
-
-@kernel()
-def join_joined(words, borders, offsets, hashes, states, kinds, spellings, starts, sets, leaders, leader_keys):
-    """Pairs where one writes as one word what the other writes as two."""
-    known_slots, _ = make_table(states)
-    known_bits = make_bits(states)
-    full_slots, full_following = make_table(leader_keys)
-    full_bits = make_bits(leader_keys)
-    pairs, count = np.empty((1024, 3), np.int32), 0
-    for row in leaders:
-        first, last = offsets[row], offsets[row + 1]
-        for place in range(first, last - 1):
-            one, two = words[place], words[place + 1]
-            if borders[place + 1] or (kinds[one] | kinds[two]) & (FUNCTION | NUMERIC | GUARDED):
-                continue
-            state = extend_hash(states[one], spellings, starts[two], starts[two + 1])
-            if not maybe(known_bits, state):
-                continue
-            joined = find(known_slots, states, state)
-            if joined < 0:
-                continue
-            key = sets[row] - hashes[one] - hashes[two] + hashes[joined]
-            if not maybe(full_bits, key):
-                continue
-            entry = find(full_slots, leader_keys, key)
-            while entry >= 0:
-                other = leaders[entry]
-                entry = full_following[entry]
-                begin = offsets[other]
-                if offsets[other + 1] - begin != last - first - 1 or words[begin + place - first] != joined:
-                    continue
-                equal = True
-                for spot in range(first, last):
-                    if spot < place:
-                        equal = equal and words[spot] == words[begin + spot - first]
-                    elif spot > place + 1:
-                        equal = equal and words[spot] == words[begin + spot - first - 1]
-                if equal:
-                    pairs, count = push(pairs, count, row, other, JOINED)
-    return pairs[:count].copy()
 
 
 @kernel()

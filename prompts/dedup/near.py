@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prompts.dedup import joins, slips
+from prompts.dedup import forms, joins, slips
 from prompts.dedup.config import NearConfig
 from prompts.dedup.known import known_words
 from prompts.dedup.profile import Profile, make_profile
@@ -72,14 +72,19 @@ def _misspelt(t: Tokens, p: Profile, leaders: NDArray[np.int32]) -> list[NDArray
 def _tagged(
     t: Tokens, p: Profile, style: Style, leaders: NDArray[np.int32], config: NearConfig
 ) -> list[NDArray[np.int32]]:
-    """Pairs that differ in a tag or a detail, or in where two words are parted."""
+    """Pairs that differ in a tag or a detail, or in the way in which a word is written."""
     keys = p.sets[leaders]
     tagged = joins.join_tagged(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
         p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, leaders, keys,
         config.detail_ratio, config.tags_for_two,
     )  # fmt: skip
-    joined = joins.join_joined(
+    joined = forms.join_joined(
         t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders, keys
     )
-    return [joined, tagged]
+    several = forms.plurals(t.states, t.kinds, t.spellings, t.starts)
+    numbers = forms.join_plurals(
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.segment_offsets, p.segment_starts,
+        style.segment_is_style, several, leaders, keys,
+    )  # fmt: skip
+    return [joined, numbers, tagged]

@@ -4,13 +4,14 @@ import numpy as np
 
 from prompts.kernels import kernel
 
-FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG = 1, 2, 3, 4, 5
+FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG, PLURAL = 1, 2, 3, 4, 5, 6
 RULES = {
     FUNCTION_WORDS: "function_words",
     WORD_ORDER: "word_order",
     TYPO: "typo",
     JOINED: "joined_word",
     TAG: "style_tag",
+    PLURAL: "style_plural",
 }
 """Why two prompts are one."""
 

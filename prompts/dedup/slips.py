@@ -88,7 +88,7 @@ def join_misspelt(
                     slip = is_slip(spellings, starts, kinds, counts, known, word, misspelt, sizes[row] - 1)
                     if slip == 0 or not same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                        -1, -1, word, misspelt, scratch,
+                        -1, -1, place, misspelt, scratch,
                     ):  # fmt: skip
                         continue
                     if slip == SURE:
@@ -107,7 +107,7 @@ def join_misspelt(
                         slip = is_slip(spellings, starts, kinds, counts, known, word, meant, sizes[row] - 1)
                         if slip and same_order(
                             words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                            -1, -1, word, meant, scratch,
+                            -1, -1, place, meant, scratch,
                         ):  # fmt: skip
                             if slip == SURE:
                                 pairs, count = push(pairs, count, row, other, TYPO)
@@ -171,8 +171,14 @@ def judge_exchanged(words, offsets, hashes, kinds, doubts):
     pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
     for index in range(len(doubts)):
         for wrong in range(2):
-            strange = seen[index, wrong].max()
-            if strange == 1 and seen[index, 1 - wrong].sum() >= _OFTEN:
+            strange, usual, rarest = seen[index, wrong].max(), 0, _OFTEN
+            for spot in range(4):
+                if keys[index, 1 - wrong, spot]:
+                    usual += seen[index, 1 - wrong, spot]
+                    rarest = min(rarest, seen[index, 1 - wrong, spot])
+            # Far from each other words are exchanged on purpose rather than by a slip.
+            near = doubts[index, 3] == doubts[index, 2] + 1
+            if strange == 1 and usual >= _OFTEN and (near or rarest > 1):
                 pairs, count = push(pairs, count, doubts[index, wrong], doubts[index, 1 - wrong], WORD_ORDER)
                 break
     return pairs[:count].copy()

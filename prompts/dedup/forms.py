@@ -1,0 +1,127 @@
+"""Pairs that write one word in another way: as two words, or as several of what is said of the style."""
+
+import numpy as np
+
+from prompts.dedup.language import FUNCTION, GUARDED, NUMERIC
+from prompts.dedup.meaning import MOST_WORDS, same_order
+from prompts.dedup.pairs import JOINED, PLURAL, push
+from prompts.dedup.tables import find, make_bits, make_table, maybe
+from prompts.dedup.tokens import extend_hash
+from prompts.kernels import kernel
+
+_S, _E = 115, 101
+
+
+@kernel()
+def join_joined(words, borders, offsets, hashes, states, kinds, spellings, starts, sets, leaders, leader_keys):
+    """Pairs where one writes as one word what the other writes as two; a number and its unit too."""
+    known_slots, _ = make_table(states)
+    known_bits = make_bits(states)
+    full_slots, full_following = make_table(leader_keys)
+    full_bits = make_bits(leader_keys)
+    pairs, count = np.empty((1024, 3), np.int32), 0
+    scratch = np.empty((4, MOST_WORDS), np.int64)
+    for row in leaders:
+        first, last = offsets[row], offsets[row + 1]
+        for place in range(first, last - 1):
+            one, two = words[place], words[place + 1]
+            if borders[place + 1] or (kinds[one] | kinds[two]) & (FUNCTION | GUARDED) or kinds[one] & kinds[two]:
+                continue
+            state = extend_hash(states[one], spellings, starts[two], starts[two + 1])
+            if not maybe(known_bits, state):
+                continue
+            joined = find(known_slots, states, state)
+            if joined < 0:
+                continue
+            key = _rewritten(words, first, last, hashes, sets[row], one, two, joined)
+            if not maybe(full_bits, key):
+                continue
+            entry = find(full_slots, leader_keys, key)
+            while entry >= 0:
+                other = leaders[entry]
+                entry = full_following[entry]
+                if same_order(
+                    words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
+                    place + 1, place + 2, place, joined, scratch,
+                ):  # fmt: skip
+                    pairs, count = push(pairs, count, row, other, JOINED)
+    return pairs[:count].copy()
+
+
+@kernel()
+def plurals(states, kinds, spellings, starts):
+    """[W] the plural of each word among the words, or -1."""
+    slots, _ = make_table(states)
+    bits = make_bits(states)
+    ending = np.array([_E, _S], np.uint8)
+    several = np.full(len(states), -1, np.int32)
+    for word in range(len(states)):
+        end = starts[word + 1]
+        if kinds[word] & (FUNCTION | NUMERIC) or end - starts[word] < 3:
+            continue
+        hisses = spellings[end - 1] == _S or spellings[end - 1] == 120 or spellings[end - 1] == 104  # s, x, h
+        state = extend_hash(states[word], ending, 0 if hisses else 1, 2)
+        if maybe(bits, state):
+            several[word] = find(slots, states, state)
+    return several
+
+
+@kernel()
+def join_plurals(
+    words, borders, offsets, hashes, kinds, sets, segment_offsets, segment_starts, is_style, several, leaders,
+    leader_keys,
+):  # fmt: skip
+    """Pairs of which one has in the plural what the other has in the singular, in a tag of style.
+
+    `a cat, muted colours` is `a cat, muted colour`. Of a subject the number counts.
+    """
+    single = np.full(len(several), -1, np.int32)
+    for word in range(len(several)):
+        if several[word] >= 0:
+            single[several[word]] = word
+    slots, following = make_table(leader_keys)
+    bits = make_bits(leader_keys)
+    pairs, count = np.empty((1024, 3), np.int32), 0
+    scratch = np.empty((4, MOST_WORDS), np.int64)
+    for row in leaders:
+        first, last = offsets[row], offsets[row + 1]
+        begin, end = segment_offsets[row], segment_offsets[row + 1]
+        for segment in range(begin, end):
+            if not is_style[segment] or segment == begin:
+                continue
+            here = first + segment_starts[segment]
+            there = first + segment_starts[segment + 1] if segment + 1 < end else last
+            for place in range(here, there):
+                word = words[place]
+                for side in range(2):
+                    form = several[word] if side == 0 else single[word]
+                    if form < 0:
+                        continue
+                    key = _rewritten(words, first, last, hashes, sets[row], word, word, form)
+                    if not maybe(bits, key):
+                        continue
+                    entry = find(slots, leader_keys, key)
+                    while entry >= 0:
+                        other = leaders[entry]
+                        entry = following[entry]
+                        if same_order(
+                            words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
+                            -1, -1, place, form, scratch,
+                        ):  # fmt: skip
+                            pairs, count = push(pairs, count, row, other, PLURAL)
+    return pairs[:count].copy()
+
+
+@kernel()
+def _rewritten(words, first, last, hashes, key, one, two, new):
+    """The set of a prompt that has `new` for one occurrence of `one` and `two`, which may be the same."""
+    ones, twos, there = 0, 0, False
+    for place in range(first, last):
+        ones += words[place] == one
+        twos += words[place] == two
+        there = there or words[place] == new
+    if ones == 1:
+        key -= hashes[one]
+    if two != one and twos == 1:
+        key -= hashes[two]
+    return key if there else key + hashes[new]
