@@ -124,10 +124,10 @@ def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", versi
         funnel.add_row(f"- {what}", f"{count:,}", _meaning(what))
     funnel.add_row("prompts", f"{numbers['prompts']:,}", "in this version")
     _print(funnel)
-    sources = _table("sources", "source", "licence", "read", "kept", "only here")
+    sources = _table("sources", "source", "licence", "weight", "read", "kept", "only here")
     for each in numbers["sources"]:
         counts = (f"{each[name]:,}" for name in ("read", "kept", "only_here"))
-        sources.add_row(*_cells(each["name"], each["licence"], *counts))
+        sources.add_row(*_cells(each["name"], each["licence"], f"{each.get('weight', 1):g}", *counts))
     _print(sources)
     if len(numbers["overlap"]) > 1:
         names = list(numbers["overlap"])
@@ -234,10 +234,15 @@ def _absolute(path: str) -> str:
 
 
 def _setting(value: Any) -> str:
-    """A setting in short: of sources only where they are."""
+    """A setting in short: of sources where they are, and what the corpus makes of them."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return ", ".join(str(item.get("path", item)) for item in value)
+        return ", ".join(_source_setting(item) for item in value)
     return str(value)
+
+
+def _source_setting(source: dict[str, Any]) -> str:
+    treatment = ", ".join(f"{key} {source[key]}" for key in ("weight", "filters") if key in source)
+    return str(source.get("path", source)) + (f" ({treatment})" if treatment else "")
 
 
 def _meaning(what: str) -> str:

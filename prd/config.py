@@ -112,7 +112,8 @@ class TrainConfig(Config):
     memory of one step however many are in flight."""
     seed: int = 0
     cluster_weight: float = Field(default=0.0, ge=0.0, le=1.0)
-    """How much a prompt's popularity counts: an epoch visits it `cluster_size ** cluster_weight` times."""
+    """How much a prompt's popularity counts: an epoch visits it `cluster_size ** cluster_weight` times, more or less
+    often where the corpus's sources have weights."""
     cameras: CameraConfig = CameraConfig()
     views: int = Field(default=4, ge=1)
     volume: VolumeConfig | None = VolumeConfig()

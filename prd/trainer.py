@@ -30,7 +30,7 @@ from prd.job import TrainingJob, append_metrics, forget_metrics_after
 from prd.published import load_trained
 from prd.samples import sample_sheet, write_picture
 from prompts.corpus import open_corpus
-from prompts.sampler import PromptSampler, SamplerState, tempered
+from prompts.sampler import PromptSampler, SamplerState, visit_weights
 from teachers.pool import TeacherPool
 from teachers.text import TextEncoder
 
@@ -75,7 +75,7 @@ class Trainer:
         if checkpoint is not None:
             self.engine.load(checkpoint / ENGINE)
         batch_size = self.config.prompts_per_worker * self.world_size
-        weights = tempered(self.corpus.cluster_sizes, self.config.cluster_weight)
+        weights = visit_weights(self.corpus.cluster_sizes, self.config.cluster_weight, self.corpus.weights)
         self.sampler = PromptSampler(len(self.corpus), self.config.seed, batch_size, sampler_state, weights)
 
     def run(self) -> Path:

@@ -14,6 +14,7 @@ from infra.config import digest
 from infra.errors import InputError, UnavailableError
 from infra.progress import console
 from prompts.card import dataset_card
+from prompts.catalogue import resolve
 from prompts.charts import write_charts
 from prompts.clean import RULES
 from prompts.config import CorpusConfig
@@ -109,8 +110,10 @@ def build_from(
 
 
 def scores_of(config: CorpusConfig) -> list[str]:
-    """What `prepare` has to measure for this corpus."""
-    return sorted({"n_words", *(name for name, _ in config.filters.active())})
+    """What `prepare` has to measure for this corpus: of every source what the filters of any compare, so that no score
+    has gaps."""
+    policies = [config.filters, *(config.filters_of(resolve(source)) for source in config.sources)]
+    return sorted({"n_words", *(name for policy in policies for name, _ in policy.active())})
 
 
 def _finished(home: Path, inputs: dict[str, str]) -> Path | None:
@@ -124,15 +127,17 @@ def _inputs(
     """Digests of everything that determines the content. The corpus's name does not."""
     return {
         "rules": str(RULES),
-        "policy": _policy(config),
+        "policy": _policy(config, sources),
+        "weights": digest([source.config.weight for source in sources]),
         **{f"source {index}: {source.name}": digest(source.identity()) for index, source in enumerate(sources, 1)},
         **{f"evaluation: {source.name}": digest(source.identity()) for source in held_out},
         **{f"missing: {source.name}": "" for source in missing},
     }
 
 
-def _policy(config: CorpusConfig) -> str:
-    return digest(config.model_dump(mode="json", exclude=_NOT_CONTENT))
+def _policy(config: CorpusConfig, sources: Sequence[Source]) -> str:
+    own = {source.name: source.treatment()["filters"] for source in sources if source.config.filters.root}
+    return digest({**config.model_dump(mode="json", exclude=_NOT_CONTENT), "filters of sources": own})
 
 
 def _build(
@@ -158,7 +163,7 @@ def _build(
             + ", ".join(f"{count} {name}" for name, count in stats["refused"].items()),
             "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
         )
-    content: dict[str, Any] = {"rules": RULES, "policy": _policy(config), "content": content_digest(table)}
+    content: dict[str, Any] = {"rules": RULES, "policy": _policy(config, sources), "content": content_digest(table)}
     if missing:  # even if what they hold would have changed nothing
         content["missing"] = sorted(source.name for source in missing)
     version = digest(content)[:12]
@@ -170,7 +175,7 @@ def _build(
     resolved = {
         **config.model_dump(mode="json", exclude=_NOT_CONTENT - {"name"}),
         "rules": RULES,
-        "sources": [source.identity() for source in sources],
+        "sources": [{**source.identity(), **source.treatment()} for source in sources],
         "evaluation_prompts": [source.identity() for source in held_out],
     }
     (folder / CONFIG).write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")

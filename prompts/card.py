@@ -21,6 +21,7 @@ _COLUMNS = (
     ("language", "ISO 639-1, or `und`"),
     ("n_words", "words; characters for scripts without spaces"),
     ("cluster_size", "how many rows of the sources it stands for: a weight for sampling"),
+    ("weight", "how often training draws it beside one of weight 1: the largest of its sources"),
     ("flags", "what cleaning took out"),
     ("score_…", "what was measured; the recipe's `filters` refuse by it"),
 )
@@ -60,12 +61,13 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFr
         ),
         "## Sources",
         _table(
-            ("source", "file", "licence", "read", "kept", "only here"),
+            ("source", "file", "licence", "weight", "read", "kept", "only here"),
             [
-                tuple(s[key] for key in ("name", "file", "licence", "read", "kept", "only_here"))
+                (s["name"], s["file"], s["licence"], f"{s['weight']:g}", s["read"], s["kept"], s["only_here"])
                 for s in stats["sources"]
             ],
         ),
+        *_own_filters(stats["sources"]),
         *_left_out(stats["missing"]),
         "The licence is what whoever configured the source stated. Of several for one prompt the strictest binds:",
         _table(("licence", "prompts"), list(stats["licences"].items())),
@@ -103,6 +105,17 @@ def _overlap(matrix: dict[str, dict[str, int]]) -> list[str]:
         return []
     rows = [(name, *(others[other] for other in matrix)) for name, others in matrix.items()]
     return ["Prompts that two sources have in common:", _table(("", *matrix), rows)]
+
+
+def _own_filters(sources: list[dict[str, Any]]) -> list[str]:
+    """What some sources' rows had to be, other than those of the rest."""
+    own = [(s["name"], ", ".join(_limits(*item) for item in s["filters"].items())) for s in sources if s["filters"]]
+    return ["Sources with limits of their own:", _table(("source", "limits"), own)] if own else []
+
+
+def _limits(score: str, limits: dict[str, float | None] | None) -> str:
+    stated = [f"{bound} {limit:g}" for bound, limit in (limits or {}).items() if limit is not None]
+    return " ".join([f"`{score}`", *stated] if stated else [f"any `{score}`"])
 
 
 def _left_out(missing: list[dict[str, str]]) -> list[str]:

@@ -8,7 +8,8 @@ from pydantic import Field, ValidationError
 
 from infra.config import Config
 from infra.errors import InputError
-from prompts.config import Kind, SourceConfig, WebConfig
+from prompts.config import Kind, SourceConfig, WebConfig, Weight
+from prompts.scores.config import FiltersConfig
 
 _FOLDER = Path(__file__).parent / "catalog"
 PREFIX = "catalog:"
@@ -33,6 +34,10 @@ class CatalogueEntry(Config):
     gated: bool = False
     """Whether its terms have to be accepted on `homepage` before it can be fetched, with a token."""
     revision: str | None = None
+    weight: Weight | None = None
+    """How often training should draw from it beside other sources."""
+    filters: FiltersConfig = FiltersConfig({})
+    """Limits that its rows need, whatever the corpus."""
     rows: int | None = None
     homepage: str | None = None
     notes: str | None = None
@@ -67,6 +72,8 @@ def read_entry(path: Path) -> CatalogueEntry:
 def resolve(config: SourceConfig) -> SourceConfig:
     """A source with what the catalogue says of it, where its path is `catalog:NAME`; what the recipe says goes first.
 
+    Of `filters` the recipe's replace those that they name.
+
     Raises:
         InputError: there is no such entry.
     """
@@ -76,7 +83,8 @@ def resolve(config: SourceConfig) -> SourceConfig:
     entry = catalogue().get(name)
     if entry is None:
         raise InputError(f"the catalogue has no source {name!r}", "`prd corpus sources` lists them")
-    of_files = {"kind", "files", "field", "columns", "split", "web", "licence", "revision", "gated"}
+    of_files = {"kind", "files", "field", "columns", "split", "web", "licence", "revision", "gated", "weight"}
     stated = entry.model_dump(include=of_files, exclude_none=True) | {"page": entry.homepage}
     given = config.model_dump(exclude_unset=True, exclude={"path"})
-    return SourceConfig(**{"name": name, **stated, **given, "path": entry.path})
+    own = {"path": entry.path, "filters": entry.filters.replaced(config.filters)}
+    return SourceConfig(**{"name": name, **stated, **given, **own})

@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from infra.config import Config
 from prompts.dedup.config import NearConfig
 from prompts.scores.config import FiltersConfig
 
 Kind = Literal["jsonl", "json", "csv", "tsv", "parquet", "text", "hf", "web"]
+
+Weight = Annotated[float, Field(ge=0.001, le=1000.0)]
+"""Of a source, beside others."""
 
 
 class WebConfig(Config):
@@ -79,6 +82,16 @@ class SourceConfig(Config):
     """Whether its terms must be accepted on `page`, and a token sent."""
     page: str | None = None
     """Where people read about it; named in errors."""
+    weight: Weight = 1.0
+    """How often training draws a prompt of this source beside one of a source of weight 1; of several sources that have
+    the same prompt the largest counts."""
+    filters: FiltersConfig = FiltersConfig({})
+    """Limits for rows of this source, each in place of the one that the corpus has for that score; null: none."""
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_stated(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A default that was written out would, once read again, go before what the catalogue says."""
+        return {name: value for name, value in fields(self).items() if name in self.model_fields_set}
 
 
 def _as_sources(value: Any) -> Any:
@@ -116,3 +129,20 @@ class CorpusConfig(Config):
     """Share of prompts in the split `holdout`, by a hash of their id: a prompt never changes sides."""
     new_prompts_for_event: int = Field(default=1000, ge=1)
     """A new version with at least so many prompts that the one before it lacks is announced (`prd.corpus.grown`)."""
+
+    @model_validator(mode="after")
+    def _evaluation_prompts_are_all_held_out(self) -> Self:
+        for source in self.evaluation_prompts:
+            if idle := {"weight", "filters"} & source.model_fields_set:
+                raise ValueError(
+                    f"`{min(idle)}` is for `sources`: of evaluation prompts ({source.path}) all are kept out"
+                )
+        return self
+
+    def filters_of(self, source: SourceConfig) -> FiltersConfig:
+        """The policy for rows of one source.
+
+        Args:
+            source: with what the catalogue says of it.
+        """
+        return self.filters.replaced(source.filters)

@@ -33,7 +33,9 @@ class Corpus(Sequence[str]):
         self.version = version
         self._map = pa.memory_map(str(folder / TEXTS))
         table = pa.ipc.open_file(self._map).read_all()
-        self._texts, self._sizes = table.column("text"), table.column("cluster_size")
+        if "weight" not in table.column_names:
+            raise InputError(f"{folder} was built before prompts had weights", "build it again: prd corpus build")
+        self._texts, self._sizes, self._weights = (table.column(name) for name in ("text", "cluster_size", "weight"))
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -56,6 +58,11 @@ class Corpus(Sequence[str]):
         """[len] rows of the sources that each prompt stands for."""
         return self._sizes.to_numpy()
 
+    @property
+    def weights(self) -> "NDArray[np.float32]":
+        """[len] how often training should draw each prompt beside one of weight 1: the largest of its sources."""
+        return self._weights.to_numpy()
+
     def __reduce__(self):
         return type(self), (self.folder, self.version)
 
@@ -65,7 +72,7 @@ def open_corpus(folder: Path) -> Corpus:
 
     Raises:
         MissingError: there is no finished corpus in `folder`, or a file of it is gone.
-        InputError: the folder is something else, or its text file is damaged.
+        InputError: the folder is something else, its text file is damaged, or it was built by an older version.
     """
     manifest = _manifest(folder)
     entry = manifest.outputs.get(TEXTS, {})

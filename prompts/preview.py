@@ -49,8 +49,8 @@ def preview(config: SourceConfig, policy: CorpusConfig, corpus: Path | None, row
     """
     (source,) = find_sources([config.model_copy(update={"limit": min(rows, config.limit or rows)})])
     read = pl.concat(list(source.batches()) or [pl.DataFrame(schema={"source_row": pl.Int64, "text": pl.String})])
-    scores = [name for name, _ in policy.filters.active()]
-    described = refuse_outside(describe(read, scores), policy.filters).join(
+    filters = policy.filters_of(source.config)
+    described = refuse_outside(describe(read, [name for name, _ in filters.active()]), filters).join(
         read.select("source_row", as_read="text"), on="source_row", how="left"
     )
     good = described.filter(pl.col("reason").is_null())
@@ -126,7 +126,9 @@ def explain(text: str, corpus: Path, policy: CorpusConfig) -> Explanation:
     if kept is not None:
         members = clusters.filter(pl.col("kept_prompt_id") == kept).collect()
         stands = known.filter(pl.col("prompt_id") == kept)["text"].item()
-        verdict = "in the corpus" if kept == named else f"merged: {mine['rule'].drop_nulls().first()}"
+        # Another source's limits may have refused the same prompt.
+        rule = mine.drop_nulls("kept_prompt_id")["rule"].drop_nulls().first()
+        verdict = "in the corpus" if kept == named else f"merged: {rule}"
         return Explanation(row, verdict, stands, members)
     none = clusters.head(0).collect()
     if len(mine):

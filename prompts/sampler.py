@@ -72,8 +72,8 @@ class PromptSampler:
         seed: of the run.
         batch_size: prompts in one global batch, over all ranks.
         state: where to go on.
-        weights: [size] how often an epoch visits each index on average, at least 1; None: once. A fraction is a chance,
-            drawn anew for each epoch.
+        weights: [size] how often an epoch visits each index on average, the largest at least 1; None: once. A fraction
+            is a chance, drawn anew for each epoch.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class PromptSampler:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, not {batch_size}")
-        if weights is not None and (len(weights) != size or weights.min() < 1):
-            raise ValueError(f"there must be {size} weights of at least 1")
+        if weights is not None and not (len(weights) == size and weights.min() >= 0 and weights.max() >= 1):
+            raise ValueError(f"there must be {size} weights from 0 up, one of them at least 1")
         self.state = state or SamplerState()
         self.size = size
         self.seed = seed
@@ -134,14 +134,27 @@ class PromptSampler:
         self._order = Permutation(visits, derive_seed(self.seed, "corpus order", self.state.epoch))
 
 
-def tempered(cluster_sizes: NDArray[np.int32], exponent: float) -> NDArray[np.float64] | None:
-    """Weights for `PromptSampler`: how popular a prompt is, to the power `exponent`; None where all weigh the same.
+def visit_weights(
+    cluster_sizes: NDArray[np.int32], exponent: float, source_weights: NDArray[np.float32]
+) -> NDArray[np.float64] | None:
+    """Weights for `PromptSampler`: how popular a prompt is, to the power `exponent`, times how its source weighs beside
+    the average; None where all weigh the same.
+
+    Only the ratios of source weights count, and on average they leave the length of an epoch as it is: a prompt that
+    weighs a hundredth of the average is in one epoch of a hundred. Were the smallest weight one visit instead, that
+    prompt would make every epoch a hundred times as long.
 
     Args:
         cluster_sizes: [size] rows that each prompt stands for.
         exponent: 0 ignores them, 1 visits a prompt as often as the sources have it.
+        source_weights: [size] above 0.
     """
-    return np.maximum(cluster_sizes, 1).astype(np.float64) ** exponent if exponent else None
+    popularity = np.maximum(cluster_sizes, 1).astype(np.float64) ** exponent
+    if source_weights.min() == source_weights.max():
+        return popularity if exponent else None
+    weights = source_weights.astype(np.float64)
+    # Rounded, an average can be above all that it is of.
+    return popularity * (weights / min(np.average(weights, weights=popularity), weights.max()))
 
 
 def _uniform(size: int, key: int) -> NDArray[np.float64]:

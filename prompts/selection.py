@@ -48,7 +48,7 @@ def select(
         prepared: of each, `prepare.prepare`.
         evaluation: prompts that must not be in the corpus.
     """
-    rows = _refuse(_load(prepared, config), config, evaluation)
+    rows = _refuse(_load(sources, prepared, config), config, evaluation)
     exact = _exact(rows)
     texts = read_prepared(prepared, ["text"], rows["row"].is_in(exact["row"].implode()))["text"].cast(pl.String)
     # As they were read, then by trust and name, so that neither the order nor the number of files decides.
@@ -56,25 +56,25 @@ def select(
     return _decide(rows, exact, texts, config, evaluation)
 
 
-def _load(prepared: Sequence[Path], config: CorpusConfig) -> pl.DataFrame:
-    scores = [f"score_{name}" for name, _ in config.filters.active()]
-    columns = ["source_row", "reason", "detail", "id", "language", "noise", "raw", *scores]
-    parts = [
-        read_prepared([path], columns).with_columns(source=pl.lit(index, pl.UInt16))
-        for index, path in enumerate(prepared)
-    ]
+def _load(sources: Sequence[Source], prepared: Sequence[Path], config: CorpusConfig) -> pl.DataFrame:
+    """All rows, those refused that are outside the limits of their source."""
+    parts = []
+    for index, (source, path) in enumerate(zip(sources, prepared, strict=True)):
+        policy = config.filters_of(source.config)
+        scores = [f"score_{name}" for name, _ in policy.active()]
+        rows = read_prepared([path], ["source_row", "reason", "detail", "id", "language", "noise", "raw", *scores])
+        parts.append(refuse_outside(rows, policy).drop(scores).with_columns(source=pl.lit(index, pl.UInt16)))
     return pl.concat(parts, how="diagonal_relaxed").with_row_index("row")
 
 
 def _refuse(rows: pl.DataFrame, config: CorpusConfig, evaluation: Sequence[str]) -> pl.DataFrame:
-    rows = refuse_outside(rows, config.filters)
     if config.languages is not None:
         other = ~pl.col("language").is_in([*config.languages, "und"])
         rows = rows.with_columns(refuse(other, "language", pl.col("language")))
     if evaluation:
         held_out = prompt_ids(normalise_texts(pl.Series(evaluation)))
         rows = rows.with_columns(refuse(pl.col("id").is_in(held_out.implode()), EVALUATION_TEXT))
-    return rows.drop(column for column in rows.columns if column.startswith("score_"))
+    return rows
 
 
 def _exact(rows: pl.DataFrame) -> pl.DataFrame:

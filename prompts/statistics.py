@@ -65,6 +65,7 @@ def _source(source: Source, rows: pl.DataFrame, table: pl.DataFrame) -> dict[str
         "name": source.name,
         "file": source.file,
         "licence": source.licence,
+        **source.treatment(),
         "read": len(rows),
         "kept": int((table["source"] == source.name).sum()),
         "only_here": int((alone & (table["source"] == source.name)).sum()),

@@ -39,6 +39,7 @@ _COLUMNS = {
     "language": pl.String,
     "n_words": pl.Int32,
     "cluster_size": pl.Int32,
+    "weight": pl.Float32,
     "flags": pl.List(pl.String),
 }
 """Of every corpus; the scores of its recipe follow."""
@@ -68,9 +69,10 @@ def corpus_table(
 
 
 def _origins(rows: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
-    """Of each prompt that stays all sources and licences, and the licence that binds."""
+    """Of each prompt that stays all sources and licences, the licence that binds and the weight that counts."""
     licences = sorted({source.licence for source in sources}, key=lambda name: (strictness(name), name))
     names = [source.name for source in sources]
+    weights = [source.config.weight for source in sources]
     step = pl.Series([licences.index(source.licence) for source in sources], dtype=pl.UInt16)
     pairs = rows.lazy().filter(pl.col("kept").is_not_null()).select(id="kept", source="source").unique()
     grouped = pairs.group_by("id").agg(pl.col("source").sort()).collect()
@@ -82,15 +84,17 @@ def _origins(rows: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
             "sources": [[names[index] for index in each] for each in sets],
             "licences": [sorted({licences[step[index]] for index in each}) for each in sets],
             "licence": [licences[max(step[index] for index in each)] for each in sets],
+            "weight": [max(weights[index] for index in each) for each in sets],
         },
         schema={
             "source": pl.List(pl.UInt16),
             "sources": pl.List(pl.String),
             "licences": pl.List(pl.String),
             "licence": pl.String,
+            "weight": pl.Float32,
         },
     )
-    return grouped.join(meanings, on="source", how="left").select("id", "sources", "licences", "licence")
+    return grouped.join(meanings, on="source", how="left").drop("source")
 
 
 def content_digest(table: pl.DataFrame) -> str:
@@ -105,11 +109,12 @@ def content_digest(table: pl.DataFrame) -> str:
         content.update((strings.offsets - strings.offsets[0]).tobytes())
         content.update(strings.data[strings.offsets[0] : strings.offsets[-1]].data)
     content.update(table["cluster_size"].to_numpy().astype("<i4").tobytes())
+    content.update(table["weight"].to_numpy().astype("<f4").tobytes())
     return content.hexdigest()
 
 
 def write_prompts(table: pl.DataFrame, holdout: float, folder: Path) -> dict[str, int]:
-    """Parquet shards of each split, and the training text once more where it can be mapped into memory.
+    """Parquet shards of each split, and what training reads once more where it can be mapped into memory.
 
     Returns:
         Split → prompts.
@@ -121,7 +126,7 @@ def write_prompts(table: pl.DataFrame, holdout: float, folder: Path) -> dict[str
     for split, rows in splits.items():
         if len(rows):
             _write_shards(rows.drop("id"), split, folder / "data")
-    training = splits["train"].select("text", "cluster_size").to_arrow(compat_level=pl.CompatLevel.oldest())
+    training = splits["train"].select("text", "cluster_size", "weight").to_arrow(compat_level=pl.CompatLevel.oldest())
     training = training.combine_chunks()
     with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, training.schema) as writer:
         writer.write_table(training, max_chunksize=_TEXT_BATCH)

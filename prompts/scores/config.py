@@ -36,10 +36,10 @@ DEFAULT_FILTERS: dict[str, FilterConfig | None] = {
 
 
 class FiltersConfig(RootModel[dict[str, FilterConfig | None]]):
-    """The whole policy: score → limits, in the order in which reasons are given.
+    """The whole policy, or what one source states of it: score → limits, in the order in which reasons are given.
 
     A filter that is set to null is off: its score is not even computed. That is how a recipe takes back a filter of the
-    one that it extends.
+    one that it extends, and a source one of its corpus.
     """
 
     model_config = ConfigDict(frozen=True, validate_default=True)
@@ -56,3 +56,7 @@ class FiltersConfig(RootModel[dict[str, FilterConfig | None]]):
     def active(self) -> Iterator[tuple[str, FilterConfig]]:
         """Filters that are on, in order."""
         return ((name, limits) for name, limits in self.root.items() if limits is not None)
+
+    def replaced(self, by: "FiltersConfig") -> "FiltersConfig":
+        """This policy, but of each filter that `by` names what `by` says: other limits altogether, or off."""
+        return FiltersConfig({**self.root, **by.root})

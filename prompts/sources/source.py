@@ -47,6 +47,10 @@ class Source(Content):
         unstated = self.config.licence == "unknown" and self.config.path.startswith(SAMPLE)
         return _SAMPLES_LICENCE if unstated else self.config.licence
 
+    def treatment(self) -> dict[str, Any]:
+        """What a corpus makes of its rows. Another needs no reading, so it is no part of `identity`."""
+        return {"weight": self.config.weight, "filters": self.config.filters.model_dump(mode="json")}
+
     def identity(self) -> dict[str, Any]:
         """What determines its rows: equal on every machine, whenever it was fetched."""
         return {
