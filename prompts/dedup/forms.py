@@ -5,7 +5,7 @@ import numpy as np
 from prompts.dedup.language import FUNCTION, GUARDED, NUMERIC
 from prompts.dedup.meaning import MOST_WORDS, same_order
 from prompts.dedup.pairs import JOINED, PLURAL, push
-from prompts.dedup.tables import find, make_bits, make_table, maybe
+from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.dedup.tokens import extend_hash
 from prompts.kernels import kernel
 
@@ -13,12 +13,14 @@ _S, _E = 115, 101
 
 
 @kernel()
-def join_joined(words, borders, offsets, hashes, states, kinds, spellings, starts, sets, leaders, leader_keys):
+def join_joined(
+    words, borders, offsets, hashes, states, kinds, spellings, starts, sets, leaders, rows, keys, part, parts
+):
     """Pairs where one writes as one word what the other writes as two; a number and its unit too."""
     known_slots, _ = make_table(states)
     known_bits = make_bits(states)
-    full_slots, full_following = make_table(leader_keys)
-    full_bits = make_bits(leader_keys)
+    full_slots, full_following = make_table(keys)
+    full_bits = make_bits(keys)
     pairs, count = np.empty((1024, 3), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
     for row in leaders:
@@ -34,11 +36,11 @@ def join_joined(words, borders, offsets, hashes, states, kinds, spellings, start
             if joined < 0:
                 continue
             key = _rewritten(words, first, last, hashes, sets[row], one, two, joined)
-            if not maybe(full_bits, key):
+            if part_of(key, parts) != part or not maybe(full_bits, key):
                 continue
-            entry = find(full_slots, leader_keys, key)
+            entry = find(full_slots, keys, key)
             while entry >= 0:
-                other = leaders[entry]
+                other = rows[entry]
                 entry = full_following[entry]
                 if same_order(
                     words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
@@ -69,7 +71,7 @@ def plurals(states, kinds, spellings, starts):
 @kernel()
 def join_plurals(
     words, borders, offsets, hashes, kinds, sets, segment_offsets, segment_starts, is_style, several, leaders,
-    leader_keys,
+    rows, keys, part, parts,
 ):  # fmt: skip
     """Pairs of which one has in the plural what the other has in the singular, in a tag of style.
 
@@ -79,8 +81,8 @@ def join_plurals(
     for word in range(len(several)):
         if several[word] >= 0:
             single[several[word]] = word
-    slots, following = make_table(leader_keys)
-    bits = make_bits(leader_keys)
+    slots, following = make_table(keys)
+    bits = make_bits(keys)
     pairs, count = np.empty((1024, 3), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
     for row in leaders:
@@ -98,11 +100,11 @@ def join_plurals(
                     if form < 0:
                         continue
                     key = _rewritten(words, first, last, hashes, sets[row], word, word, form)
-                    if not maybe(bits, key):
+                    if part_of(key, parts) != part or not maybe(bits, key):
                         continue
-                    entry = find(slots, leader_keys, key)
+                    entry = find(slots, keys, key)
                     while entry >= 0:
-                        other = leaders[entry]
+                        other = rows[entry]
                         entry = following[entry]
                         if same_order(
                             words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],

@@ -10,7 +10,7 @@ import numpy as np
 from prompts.dedup.language import FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, same_order
 from prompts.dedup.pairs import FUNCTION_WORDS, TAG, WORD_ORDER, push
-from prompts.dedup.tables import find, make_bits, make_table, maybe
+from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.kernels import kernel
 
 _MOST_ALIKE = 32
@@ -99,16 +99,18 @@ def _exchanged(words, a, a_end, b, b_end):
 @kernel()
 def join_tagged(
     words, borders, offsets, hashes, kinds, sets, sizes, segment_offsets, segment_own, segment_own_sizes,
-    segment_starts, is_style, phrases, leaders, leader_keys, detail_ratio, tags_for_two,
+    segment_starts, is_style, phrases, leaders, rows, keys, part, parts, detail_ratio, tags_for_two,
 ):  # fmt: skip
     """Pairs (longer, shorter) where one has a tag that the other lacks: of style, or a detail small beside the rest.
 
     Args:
+        leaders: those that may be longer.
+        rows, keys: those that may be shorter, of one part.
         detail_ratio: words of meaning left for each in a detail that is no style.
         tags_for_two: tags of style in a prompt from which on two may be missing.
     """
-    slots, following = make_table(leader_keys)
-    bits = make_bits(leader_keys)
+    slots, following = make_table(keys)
+    bits = make_bits(keys)
     phrase_bits = make_bits(phrases)
     phrase_slots, _ = make_table(phrases)
     pairs, count = np.empty((1024, 3), np.int32), 0
@@ -137,9 +139,9 @@ def join_tagged(
             ):
                 continue
             key = sets[row] - own
-            if maybe(bits, key):
+            if part_of(key, parts) == part and maybe(bits, key):
                 pairs, count = _shorter(
-                    words, borders, offsets, hashes, kinds, row, here, there, leaders, leader_keys, slots,
+                    words, borders, offsets, hashes, kinds, row, here, there, rows, keys, slots,
                     following, key, scratch, pairs, count,
                 )  # fmt: skip
             if styles < tags_for_two or not is_style[segment]:
@@ -147,10 +149,10 @@ def join_tagged(
             for second in range(segment + 1, end):
                 if is_style[second] and 0 < segment_own_sizes[second] < sizes[row] - size:
                     key = sets[row] - own - segment_own[second]
-                    if maybe(bits, key):
-                        entry = find(slots, leader_keys, key)
+                    if part_of(key, parts) == part and maybe(bits, key):
+                        entry = find(slots, keys, key)
                         if entry >= 0:
-                            pairs, count = push(pairs, count, row, leaders[entry], TAG)
+                            pairs, count = push(pairs, count, row, rows[entry], TAG)
         if begin == end:
             continue
         # A phrase of style at the end that no comma parts from the rest.
@@ -167,9 +169,9 @@ def join_tagged(
                 continue
             if maybe(phrase_bits, own) and find(phrase_slots, phrases, own) >= 0:
                 key = sets[row] - own
-                if maybe(bits, key):
+                if part_of(key, parts) == part and maybe(bits, key):
                     pairs, count = _shorter(
-                        words, borders, offsets, hashes, kinds, row, place, last, leaders, leader_keys, slots,
+                        words, borders, offsets, hashes, kinds, row, place, last, rows, keys, slots,
                         following, key, scratch, pairs, count,
                     )  # fmt: skip
     return pairs[:count].copy()
@@ -177,12 +179,12 @@ def join_tagged(
 
 @kernel()
 def _shorter(
-    words, borders, offsets, hashes, kinds, row, skip, skip_end, leaders, leader_keys, slots, following, key, scratch,
+    words, borders, offsets, hashes, kinds, row, skip, skip_end, rows, keys, slots, following, key, scratch,
     pairs, count,
 ):  # fmt: skip
-    entry = find(slots, leader_keys, key)
+    entry = find(slots, keys, key)
     while entry >= 0:
-        other = leaders[entry]
+        other = rows[entry]
         entry = following[entry]
         if other != row and same_order(
             words, borders, hashes, kinds, offsets[row], offsets[row + 1], offsets[other], offsets[other + 1],

@@ -1,18 +1,23 @@
 """Near-duplicates in a column of prompts."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prompts.dedup import forms, joins, slips
+from prompts.dedup import joins, slips
 from prompts.dedup.config import NearConfig
+from prompts.dedup.engine import Engine, Threads
 from prompts.dedup.known import known_words
+from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.profile import Profile, make_profile
+from prompts.dedup.searches import Job, Material, Search, misspelt, rewritten, tagged
 from prompts.dedup.style import Style, learn_style
+from prompts.dedup.tables import parts_for
 from prompts.dedup.tokens import Tokens, tokenise
+from prompts.workspace import Workspace
 
 _RARE, _ROWS_FOR_RARE = 8, 2_000
 """A word may be a slip when no more prompts have it than this, or than one in so many."""
@@ -28,63 +33,47 @@ class NearDuplicates:
     style: Style
 
 
-def find_near_duplicates(texts: pl.Series, config: NearConfig | None = None) -> NearDuplicates:
+def find_near_duplicates(
+    texts: pl.Series | Iterable[pl.Series],
+    config: NearConfig | None = None,
+    *,
+    trust: NDArray[np.int64] | None = None,
+    workspace: Workspace | None = None,
+    engine: Engine | None = None,
+) -> NearDuplicates:
     """Find all pairs of prompts that mean the same.
 
     Args:
-        texts: clean and distinct.
+        texts: clean and distinct, in one column or several.
         config: how far two prompts may differ.
+        trust: [N] the prompts, those that are sooner compared first; default: in their order. It matters only where so
+            many are alike that not all of them are compared.
+        workspace: of the large arrays; default memory.
+        engine: what runs the searches; default threads of this process.
     """
-    config = config or NearConfig()
-    tokens = tokenise(texts)
-    profile = make_profile(tokens)
-    t, p = tokens, profile
-    order = np.argsort(p.sets, kind="stable")
+    engine, workspace = engine or Threads(), workspace or Workspace()
+    t = tokenise([texts] if isinstance(texts, pl.Series) else texts, workspace)
+    p = make_profile(t, workspace)
+    order = np.argsort(p.sets if trust is None else p.sets[trust], kind="stable")
     equal, exchanged, leads = joins.join_equal_sets(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order if trust is None else trust[order]
     )
     leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
-    # Compiled loops let go of the interpreter, and neither half needs the other.
-    with ThreadPoolExecutor(1) as beside:
-        misspelt = beside.submit(_misspelt, tokens, profile, leaders)
-        style = learn_style(tokens, profile)
-        tagged = _tagged(tokens, profile, style, leaders, config)
-        reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
-        pairs = np.concatenate([equal, reordered, *misspelt.result(), *tagged])
-    return NearDuplicates(pairs, tokens, profile, style)
+    material = Material(t, p, leaders, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig())
+    rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
+    slips_found = engine.start(material, _jobs(misspelt, 2 * int(p.counts[rare].sum()) + len(leaders), engine))
+    style = learn_style(t, p, workspace, engine.memory)
+    others = [*_jobs(tagged, len(leaders), engine), *_jobs(rewritten, len(leaders), engine)]
+    rest_found = engine.start(material._replace(style=style), others)
+    reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
+    misspelt_pairs, rest = slips_found(), rest_found()
+    doubts = np.concatenate([found.doubts for found in misspelt_pairs])
+    doubtful = slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)
+    pairs = [equal, reordered, doubtful, *(found.pairs for found in (*misspelt_pairs, *rest))]
+    # Whatever found them first, and however often.
+    return NearDuplicates(np.unique(np.concatenate(pairs), axis=0), t, p, style)
 
 
-def _misspelt(t: Tokens, p: Profile, leaders: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-    """Pairs that differ in the spelling of one word."""
-    known = known_words(t)
-    limit = max(_RARE, len(t) // _ROWS_FOR_RARE)
-    keys = p.sets[leaders]
-    rare = slips.rare_words(
-        t.words, t.offsets, t.kinds, p.counts, t.hashes, t.spellings, t.starts, p.sets, leaders, limit
-    )
-    sure, doubts = slips.join_misspelt(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, known, p.sets, p.sizes,
-        leaders, *rare, limit, keys,
-    )  # fmt: skip
-    return [sure, slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)]
-
-
-def _tagged(
-    t: Tokens, p: Profile, style: Style, leaders: NDArray[np.int32], config: NearConfig
-) -> list[NDArray[np.int32]]:
-    """Pairs that differ in a tag or a detail, or in the way in which a word is written."""
-    keys = p.sets[leaders]
-    tagged = joins.join_tagged(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
-        p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, leaders, keys,
-        config.detail_ratio, config.tags_for_two,
-    )  # fmt: skip
-    joined = forms.join_joined(
-        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders, keys
-    )
-    several = forms.plurals(t.states, t.kinds, t.spellings, t.starts)
-    numbers = forms.join_plurals(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.segment_offsets, p.segment_starts,
-        style.segment_is_style, several, leaders, keys,
-    )  # fmt: skip
-    return [joined, numbers, tagged]
+def _jobs(search: Search, keys: int, engine: Engine) -> list[Job]:
+    parts = max(parts_for(keys, engine.memory), engine.parts)
+    return [Job(search, part, parts) for part in range(parts)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.tokens import SEGMENT, Tokens
 from prompts.kernels import kernel
+from prompts.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -27,24 +28,33 @@ class Profile:
     counts: NDArray[np.int32]  # [W] prompts that hold a word
 
 
-def make_profile(tokens: Tokens) -> Profile:
-    """Sets of words of all prompts."""
-    return Profile(
-        *_profile(tokens.words, tokens.borders, tokens.offsets, tokens.hashes, tokens.kinds, SEGMENT, FUNCTION)
-    )
+def make_profile(tokens: Tokens, workspace: Workspace | None = None) -> Profile:
+    """Sets of words of all prompts.
+
+    Args:
+        tokens: of the prompts.
+        workspace: of the large arrays; default memory.
+    """
+    make = (workspace or Workspace()).zeros
+    rows, words = len(tokens), len(tokens.hashes)
+    most = rows + int(np.count_nonzero(tokens.borders == SEGMENT))
+    sets, sizes, offsets = make(rows, np.uint64), make(rows, np.int32), make(rows + 1, np.int64)
+    segments = make(most, np.uint64), make(most, np.uint64), make(most, np.int32), make(most, np.int32)
+    counts = np.zeros(words, np.int32)
+    total = _profile(
+        tokens.words, tokens.borders, tokens.offsets, tokens.hashes, tokens.kinds, SEGMENT, FUNCTION,
+        sets, sizes, offsets, *segments, counts,
+    )  # fmt: skip
+    return Profile(sets, sizes, offsets, *(array[:total] for array in segments), counts)
 
 
 @kernel()
-def _profile(words, borders, offsets, hashes, kinds, segment_border, function):
+def _profile(
+    words, borders, offsets, hashes, kinds, segment_border, function,
+    sets, sizes, segment_offsets, segment_sets, segment_own, segment_own_sizes, segment_starts, counts,
+):  # fmt: skip
+    """Fill the arrays of a `Profile`, which are all zero; returns how many segments there are."""
     rows = len(offsets) - 1
-    segments = rows
-    for border in borders:
-        segments += border == segment_border
-    sets, sizes = np.zeros(rows, np.uint64), np.zeros(rows, np.int32)
-    segment_offsets = np.zeros(rows + 1, np.int64)
-    segment_sets, segment_own = np.zeros(segments, np.uint64), np.zeros(segments, np.uint64)
-    segment_own_sizes, segment_starts = np.zeros(segments, np.int32), np.zeros(segments, np.int32)
-    counts = np.zeros(len(hashes), np.int32)
     seen_row, seen_segment = np.full(len(hashes), -1, np.int32), np.full(len(hashes), -1, np.int32)
     shared = np.zeros(len(hashes), np.bool_)
     last = -1
@@ -80,14 +90,4 @@ def _profile(words, borders, offsets, hashes, kinds, segment_border, function):
             seen_segment[word] = last
             segment_sets[last] += hashes[word]
         segment_offsets[row + 1] = last + 1
-    total = last + 1
-    return (
-        sets,
-        sizes,
-        segment_offsets,
-        segment_sets[:total].copy(),
-        segment_own[:total].copy(),
-        segment_own_sizes[:total].copy(),
-        segment_starts[:total].copy(),
-        counts,
-    )
+    return last + 1

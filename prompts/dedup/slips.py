@@ -9,7 +9,7 @@ import numpy as np
 from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.meaning import MOST_WORDS, SURE, is_slip, same_order
 from prompts.dedup.pairs import TYPO, WORD_ORDER, push
-from prompts.dedup.tables import find, make_bits, make_table, maybe
+from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.kernels import kernel
 
 _OFTEN = 4
@@ -27,21 +27,28 @@ def _ends(spellings, starts, word, side):
 
 
 @kernel()
-def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, leaders, limit):
-    """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, twice, by its two ends."""
+def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, leaders, limit, part, parts):
+    """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, twice, by its two ends.
+
+    In a part are those whose other words are in it.
+    """
     total = 0
     for row in leaders:
         for place in range(offsets[row], offsets[row + 1]):
             word = words[place]
-            total += counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC)
+            if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
+                total += part_of(sets[row] - hashes[word], parts) == part
     keys, rows, at = np.empty(2 * total, np.uint64), np.empty(2 * total, np.int32), np.empty(2 * total, np.int32)
     used = 0
     for row in leaders:
         for place in range(offsets[row], offsets[row + 1]):
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
+                rest = sets[row] - hashes[word]
+                if part_of(rest, parts) != part:
+                    continue
                 for side in range(2):
-                    keys[used] = (sets[row] - hashes[word]) ^ _ends(spellings, starts, word, side)
+                    keys[used] = rest ^ _ends(spellings, starts, word, side)
                     rows[used] = row
                     at[used] = word
                     used += 1
@@ -51,17 +58,21 @@ def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, l
 @kernel()
 def join_misspelt(
     words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, leaders,
-    keys, rows, at, limit, leader_keys,
+    keys, rows, at, limit, full_rows, full_keys, part, parts,
 ):  # fmt: skip
     """Pairs that differ in one word which is a slip of the other's; and those of which only the neighbours can tell.
+
+    Args:
+        keys, rows, at: `rare_words` of one part.
+        full_rows, full_keys: leaders of that part.
 
     Returns:
         Pairs, and an int32 array [D, 4] of doubtful ones: prompt and word, other prompt and word.
     """
     slots, following = make_table(keys)
     bits = make_bits(keys)
-    full_slots, full_following = make_table(leader_keys)
-    full_bits = make_bits(leader_keys)
+    full_slots, full_following = make_table(full_keys)
+    full_bits = make_bits(full_keys)
     pairs, count = np.empty((1024, 3), np.int32), 0
     doubts, doubtful = np.empty((1024, 3), np.int32), 0
     spots, unused = np.empty((1024, 3), np.int32), 0
@@ -73,6 +84,8 @@ def join_misspelt(
             if kinds[word] & (FUNCTION | NUMERIC):
                 continue
             rest = sets[row] - hashes[word]
+            if part_of(rest, parts) != part:
+                continue
             rare = counts[word] <= limit
             for side in range(2):
                 key = rest ^ _ends(spellings, starts, word, side)
@@ -98,9 +111,9 @@ def join_misspelt(
                         spots, unused = push(spots, unused, misspelt, word, 0)
             if rare and maybe(full_bits, rest):
                 # A misspelt function word, or one that the prompt has a second time.
-                entry = find(full_slots, leader_keys, rest)
+                entry = find(full_slots, full_keys, rest)
                 while entry >= 0:
-                    other = leaders[entry]
+                    other = full_rows[entry]
                     entry = full_following[entry]
                     for spot in range(offsets[other], offsets[other + 1]):
                         meant = words[spot]

@@ -7,15 +7,17 @@ many variations does not make its own details a style.
 """
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.profile import Profile
-from prompts.dedup.tables import find, make_table
+from prompts.dedup.tables import find, make_table, part_of, parts_for
 from prompts.dedup.tokens import SEGMENT, Tokens
 from prompts.kernels import kernel
+from prompts.workspace import Workspace
 
 _STYLE_SHARE = 0.6
 _COMMON = 20
@@ -23,6 +25,8 @@ _COMMON = 20
 _COMMON_SHARE = 0.5
 _PURE_WORD_SHARE, _PURE_PHRASE_SHARE = 0.85, 0.7
 """Of a word, or a phrase, that is style even where no comma parts it from the subject."""
+_SUBJECTS_OF_PHRASE = 5
+"""Different subjects that a phrase has to follow for that."""
 
 
 @dataclass(frozen=True)
@@ -34,36 +38,33 @@ class Style:
     phrases: NDArray[np.uint64]  # sorted sets of words of style segments that follow several subjects
 
 
-def learn_style(tokens: Tokens, profile: Profile) -> Style:
-    """Learn from all prompts."""
+def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = None, memory: float = inf) -> Style:
+    """Learn from all prompts.
+
+    Args:
+        tokens, profile: of the prompts.
+        workspace: of the large arrays; default memory.
+        memory: bytes for a table of segments; what has more goes through in several parts.
+    """
     heads = _heads(profile.segment_offsets, profile.segment_sets)
     order = np.argsort(heads, kind="stable")
     tails, starts = _count_words(
         order, heads, tokens.words, tokens.borders, tokens.offsets, tokens.kinds, len(tokens.hashes), SEGMENT, FUNCTION
     )
-    share = (tails + 0.5) / (tails + starts + 2.0)
-    keys, subjects = _count_segments(order, heads, profile.segment_offsets, profile.segment_sets)
-    slots, _ = make_table(keys)
-    is_style, pure = _judge(
-        tokens.words,
-        tokens.offsets,
-        tokens.kinds,
-        share.astype(np.float32),
-        profile.segment_offsets,
-        profile.segment_sets,
-        profile.segment_starts,
-        slots,
-        keys,
-        subjects,
-        FUNCTION,
-        _STYLE_SHARE,
-        _COMMON,
-        _COMMON_SHARE,
-        _PURE_WORD_SHARE,
-        _PURE_PHRASE_SHARE,
-    )
-    phrases = _phrases(profile.segment_sets, pure, slots, keys, subjects)
-    return Style(share.astype(np.float32), is_style, np.unique(phrases))
+    share = ((tails + 0.5) / (tails + starts + 2.0)).astype(np.float32)
+    is_style = (workspace or Workspace()).zeros(len(profile.segment_sets), np.bool_)
+    parts = parts_for(len(profile.segment_sets), memory)
+    phrases = []
+    for part in range(parts):
+        keys, subjects = _count_segments(order, heads, profile.segment_offsets, profile.segment_sets, part, parts)
+        slots, _ = make_table(keys)
+        pure = _judge(
+            tokens.words, tokens.offsets, tokens.kinds, share, profile.segment_offsets, profile.segment_sets,
+            profile.segment_starts, slots, keys, subjects, part, parts, FUNCTION, is_style,
+            _STYLE_SHARE, _COMMON, _COMMON_SHARE, _PURE_WORD_SHARE, _PURE_PHRASE_SHARE,
+        )  # fmt: skip
+        phrases.append(keys[pure & (subjects >= _SUBJECTS_OF_PHRASE)])
+    return Style(share, is_style, np.unique(np.concatenate(phrases)))
 
 
 @kernel()
@@ -106,18 +107,17 @@ def _count_words(order, heads, words, borders, offsets, kinds, distinct, segment
 
 
 @kernel()
-def _count_segments(order, heads, segment_offsets, segment_sets):
-    """Sets of segments that follow a beginning, and how many different ones."""
+def _count_segments(order, heads, segment_offsets, segment_sets, part, parts):
+    """Sets, of one part, of segments that follow a beginning, and how many different ones."""
+    total = 0
+    for segment in segment_sets:
+        total += part_of(segment, parts) == part
     size = 1 << 12
-    while size < len(segment_sets):
+    while size < total:
         size *= 2
     mask = np.uint64(2 * size - 1)
     slots = np.full(2 * size, -1, np.int32)
-    keys, counts, last = (
-        np.empty(len(segment_sets), np.uint64),
-        np.zeros(len(segment_sets), np.int32),
-        np.full(len(segment_sets), -1, np.int32),
-    )
+    keys, counts, last = np.empty(total, np.uint64), np.zeros(total, np.int32), np.full(total, -1, np.int32)
     used, group = 0, -1
     previous = np.uint64(0)
     for row in order:
@@ -126,6 +126,8 @@ def _count_segments(order, heads, segment_offsets, segment_sets):
             previous = heads[row]
         for segment in range(segment_offsets[row] + 1, segment_offsets[row + 1]):
             key = segment_sets[segment]
+            if part_of(key, parts) != part:
+                continue
             slot = (key ^ (key >> np.uint64(32))) & mask
             while slots[slot] >= 0 and keys[slots[slot]] != key:
                 slot = (slot + np.uint64(1)) & mask
@@ -143,12 +145,15 @@ def _count_segments(order, heads, segment_offsets, segment_sets):
 
 @kernel()
 def _judge(
-    words, offsets, kinds, share, segment_offsets, segment_sets, segment_starts,
-    slots, keys, subjects, function, style_share, common, common_share, pure_word, pure_phrase,
+    words, offsets, kinds, share, segment_offsets, segment_sets, segment_starts, slots, keys, subjects, part, parts,
+    function, is_style, style_share, common, common_share, pure_word, pure_phrase,
 ):  # fmt: skip
-    is_style, pure = np.zeros(len(segment_sets), np.bool_), np.zeros(len(segment_sets), np.bool_)
+    """Mark the segments, of one part, that are style; returns of each key whether it is nothing else."""
+    pure = np.zeros(len(keys), np.bool_)
     for row in range(len(segment_offsets) - 1):
         for segment in range(segment_offsets[row], segment_offsets[row + 1]):
+            if part_of(segment_sets[segment], parts) != part:
+                continue
             start = offsets[row] + segment_starts[segment]
             end = offsets[row + 1]
             if segment + 1 < segment_offsets[row + 1]:
@@ -162,16 +167,6 @@ def _judge(
             seen = subjects[index] if index >= 0 else 0
             threshold = common_share if seen >= common else style_share
             is_style[segment] = count > 0 and total >= threshold * count
-            pure[segment] = count > 0 and total >= (pure_word if count == 1 else pure_phrase) * count
-    return is_style, pure
-
-
-@kernel()
-def _phrases(segment_sets, pure, slots, keys, subjects):
-    taken = np.zeros(len(keys), np.bool_)
-    for segment in range(len(segment_sets)):
-        if pure[segment]:
-            index = find(slots, keys, segment_sets[segment])
-            if index >= 0 and subjects[index] >= 5:
-                taken[index] = True
-    return keys[taken]
+            if index >= 0 and count > 0 and total >= (pure_word if count == 1 else pure_phrase) * count:
+                pure[index] = True
+    return pure

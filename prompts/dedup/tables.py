@@ -1,8 +1,38 @@
 """Hash tables of 64-bit keys for the joins: exact, with a bit per key in front so that most misses cost one look."""
 
+from math import ceil
+
 import numpy as np
 
 from prompts.kernels import kernel
+
+_BYTES_PER_KEY = 40
+"""Of a table with its bits and its keys with what they stand for, at most."""
+
+
+def parts_for(keys: int, memory: float) -> int:
+    """In how many parts so many keys have to be looked at to stay within so many bytes."""
+    return max(1, ceil(keys * _BYTES_PER_KEY / memory))
+
+
+@kernel()
+def part_of(key, parts):
+    """Which of so many parts a key is in, in [0, parts). A search over one part after the other needs less memory."""
+    return np.int64((key >> np.uint64(40)) * np.uint64(parts) >> np.uint64(24))
+
+
+@kernel()
+def keys_in_part(rows, sets, part, parts):
+    """Those rows whose set is in a part, and their sets."""
+    count = 0
+    for row in rows:
+        count += part_of(sets[row], parts) == part
+    chosen, keys, count = np.empty(count, np.int32), np.empty(count, np.uint64), 0
+    for row in rows:
+        if part_of(sets[row], parts) == part:
+            chosen[count], keys[count] = row, sets[row]
+            count += 1
+    return chosen, keys
 
 
 @kernel()

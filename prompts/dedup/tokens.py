@@ -3,24 +3,23 @@
 Legend: N prompts, T words of all prompts, W distinct words.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from prompts.dedup.characters import AND, BORDER, INNER, WORD, character, characters, class_of, encode
 from prompts.dedup.language import word_kinds
 from prompts.kernels import kernel
-from prompts.normalise import PICTOGRAPHS
 from prompts.strings import strings_of
+from prompts.workspace import Workspace
 
 SEGMENT, CONJUNCTION = 1, 2
 """What comes before a word: the start of a segment (`,` `;` `.` `|` brackets …), or an `and`."""
 
-_SPACE, _WORD, _BORDER, _INNER, _AND = 0, 1, 2, 3, 4
-_CODE_POINTS = 0x20000
-"""Below which a character's class is looked up; all above are letters of rare scripts."""
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
 
@@ -47,97 +46,119 @@ class Tokens:
         return self.spellings[self.starts[word] : self.starts[word + 1]].tobytes().decode(errors="replace")
 
 
-def tokenise(texts: pl.Series) -> Tokens:
+def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> Tokens:
     """Split clean prompts into words.
 
     A word is a run of letters, marks, digits and emoji, in lower case; apostrophes inside a word are dropped, a stop
     between digits stays, `8 k` is `8k` and `3 d` `3d`.
+
+    Args:
+        texts: columns, one after the other.
+        workspace: of the large arrays; default memory.
     """
-    data, offsets = strings_of(texts)
-    classes, lower = _characters()
-    total = _count(data, offsets, classes)
-    words, borders, places = np.empty(total, np.int32), np.empty(total, np.uint8), np.empty(total, np.uint16)
-    row_offsets = np.zeros(len(texts) + 1, np.int64)
-    slots = 1 << max(12, int(total // 8).bit_length())
-    while True:
-        found = _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets, slots)
-        if found[0] >= 0:
-            break
-        slots *= 4
-    count, states, spellings, starts = found
+    workspace = workspace or Workspace()
+    classes, lower = characters()
+    dictionary = _Dictionary()
+    words, borders = workspace.growing(np.int32), workspace.growing(np.uint8)
+    places, ends = workspace.growing(np.uint16), workspace.growing(np.int64)
+    ends.append(np.zeros(1, np.int64))
+    total = 0
+    for column in texts:
+        data, offsets = strings_of(column)
+        size = _count(data, offsets, classes)
+        batch = np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.uint16)
+        batch_ends = np.zeros(len(offsets) - 1, np.int64)
+        row, count = 0, 0
+        while row < len(offsets) - 1:
+            dictionary.make_room(int(offsets[row + 1] - offsets[row]))
+            row, count, dictionary.distinct, dictionary.used = _tokenise(
+                data, offsets, row, count, classes, lower, *batch, batch_ends, dictionary.table, dictionary.states,
+                dictionary.spellings, dictionary.starts, dictionary.distinct, dictionary.used,
+            )  # fmt: skip
+        for whole, part in zip((words, borders, places), batch, strict=True):
+            whole.append(part[:count])
+        ends.append(batch_ends + total)
+        total += count
+    states, spellings, starts = dictionary.whole()
     return Tokens(
-        words[:count],
-        borders[:count],
-        row_offsets,
+        words.whole(),
+        borders.whole(),
+        ends.whole(),
         _mixed(states),
         states,
         spellings,
         starts,
         word_kinds(spellings, starts),
-        places[:count],
+        places.whole(),
     )
 
 
-@lru_cache(maxsize=1)
-def _characters() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Class of each code point, and its lower case where that is one character."""
-    points = [point for point in range(128, _CODE_POINTS) if not 0xD800 <= point < 0xE000]
-    letters = pl.Series([chr(point) for point in points])
-    classes = np.full(_CODE_POINTS, _BORDER, np.uint8)
-    classes[points] = np.where(letters.str.contains(rf"[\p{{L}}\p{{M}}\p{{N}}{PICTOGRAPHS}]"), _WORD, _SPACE)
-    lower = np.arange(_CODE_POINTS, dtype=np.int32)
-    small = [chr(point).lower() for point in points]
-    lower[points] = [ord(one) if len(one) == 1 else point for point, one in zip(points, small, strict=True)]
-    for code in range(128):
-        if chr(code).isalnum():
-            classes[code] = _WORD
-            lower[code] = ord(chr(code).lower())
-    for character, kind in (
-        *((one, _SPACE) for one in " \t\r-_/\\*~^#$%=<>@`"),
-        *((one, _BORDER) for one in "、。，；：！？…｜"),
-        *((one, _INNER) for one in "'’"),
-        *((one, _AND) for one in "&+"),
-    ):
-        classes[ord(character)] = kind
-    return classes, lower
+class _Dictionary:
+    """All distinct words so far: a hash table that grows."""
+
+    def __init__(self) -> None:
+        self.distinct, self.used = 0, 0
+        self.table = np.full(1 << 12, -1, np.int32)
+        self.states = np.empty(1 << 11, np.uint64)
+        self.starts = np.zeros((1 << 11) + 1, np.int64)
+        self.spellings = np.empty(1 << 16, np.uint8)
+
+    def make_room(self, size: int) -> None:
+        """For the words of a prompt of so many bytes. A letter may be longer in lower case."""
+        if self.distinct + _new_words(size) > len(self.states):
+            limit = 4 * max(len(self.states), _new_words(size))
+            self.states = _longer(self.states, limit)
+            self.starts = _longer(self.starts, limit + 1)
+            self.table = _slots(self.states[: self.distinct], 2 * limit)
+        if self.used + _new_bytes(size) > len(self.spellings):
+            self.spellings = _longer(self.spellings, 2 * max(len(self.spellings), _new_bytes(size)))
+
+    def whole(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]:
+        """States, spellings and starts, of all words and no more."""
+        return (
+            self.states[: self.distinct].copy(),
+            self.spellings[: self.used].copy(),
+            self.starts[: self.distinct + 1].copy(),
+        )
+
+
+def _longer(array: NDArray[Any], size: int) -> NDArray[Any]:
+    longer = np.empty(size, array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 @kernel()
-def _character(data, position):
-    """Code point at `position`, and the position after it."""
-    first = np.int32(data[position])
-    if first < 0x80:
-        return first, position + 1
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | (data[position + 1] & 0x3F), position + 2
-    if first < 0xF0:
-        code = (first & 0x0F) << 12 | (np.int32(data[position + 1]) & 0x3F) << 6 | (data[position + 2] & 0x3F)
-        return code, position + 3
-    code = (first & 0x07) << 18 | (np.int32(data[position + 1]) & 0x3F) << 12
-    code |= (np.int32(data[position + 2]) & 0x3F) << 6 | (data[position + 3] & 0x3F)
-    return code, position + 4
+def _new_words(size):
+    """At most, in so many bytes."""
+    return size // 2 + 1
 
 
 @kernel()
-def _encode(code, out, used):
-    """Write a code point as UTF-8; returns where the next goes."""
-    if code < 0x80:
-        out[used] = code
-        return used + 1
-    if code < 0x800:
-        out[used], out[used + 1] = 0xC0 | code >> 6, 0x80 | code & 0x3F
-        return used + 2
-    if code < 0x10000:
-        out[used], out[used + 1], out[used + 2] = 0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
-        return used + 3
-    out[used], out[used + 1] = 0xF0 | code >> 18, 0x80 | code >> 12 & 0x3F
-    out[used + 2], out[used + 3] = 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F
-    return used + 4
+def _new_bytes(size):
+    """At most, of the spellings of so many bytes and one that is being put together."""
+    return 3 * size + 16
 
 
 @kernel()
-def _class(classes, code):
-    return classes[code] if code < len(classes) else np.uint8(_WORD)
+def _slots(states, size):
+    # A power of two, as sizes only ever grow fourfold from one.
+    rounded = 1
+    while rounded < size:
+        rounded *= 2
+    table = np.full(rounded, -1, np.int32)
+    mask = np.uint64(rounded - 1)
+    for word in range(len(states)):
+        slot = _slot(states[word], mask)
+        while table[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        table[slot] = word
+    return table
+
+
+@kernel()
+def _slot(state, mask):
+    return (state ^ (state >> np.uint64(32))) & mask
 
 
 @kernel()
@@ -148,11 +169,11 @@ def _count(data, offsets, classes):
         inside = False
         position = offsets[row]
         while position < offsets[row + 1]:
-            code, position = _character(data, position)
-            kind = _class(classes, code)
-            if kind == _WORD and not inside:
+            code, position = character(data, position)
+            kind = class_of(classes, code)
+            if kind == WORD and not inside:
                 count += 1
-            inside = kind == _WORD
+            inside = kind == WORD
     return count
 
 
@@ -177,40 +198,40 @@ def extend_hash(state, spellings, start, end):
 
 
 @kernel()
-def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets, slots):
-    mask = np.uint64(slots - 1)
-    table = np.full(slots, -1, np.int32)
-    limit = slots // 2
-    states = np.empty(limit, np.uint64)
-    starts = np.zeros(limit + 1, np.int64)
-    spellings = np.empty(len(data) + len(data) // 2 + 16, np.uint8)
-    distinct, used, count = 0, 0, 0
-    for row in range(len(offsets) - 1):
+def _tokenise(
+    data, offsets, begin_row, count, classes, lower, words, borders, places, ends, table, states, spellings, starts,
+    distinct, used,
+):  # fmt: skip
+    """Rows from `begin_row` on, as far as the dictionary has room: (next row, words so far, distinct, used)."""
+    mask = np.uint64(len(table) - 1)
+    for row in range(begin_row, len(offsets) - 1):
         position, end = offsets[row], offsets[row + 1]
+        if distinct + _new_words(end - position) > len(states) or used + _new_bytes(end - position) > len(spellings):
+            return row, count, distinct, used
         first = count
         border, length = SEGMENT, 0
         while position < end:
-            code, after = _character(data, position)
-            kind = _class(classes, code)
-            if kind != _WORD:
+            code, after = character(data, position)
+            kind = class_of(classes, code)
+            if kind != WORD:
                 # A full stop after one or two letters is an abbreviation's: `j. c.`, `mr.`
-                if kind == _BORDER and not (code == 46 and 0 < length <= 2):
+                if kind == BORDER and not (code == 46 and 0 < length <= 2):
                     border = SEGMENT
-                elif kind == _AND and border == 0:
+                elif kind == AND and border == 0:
                     border = CONJUNCTION
                 position = after
                 continue
             begin, place = used, position
             digit = False
             while position < end:
-                code, after = _character(data, position)
-                kind = _class(classes, code)
-                if kind == _WORD:
+                code, after = character(data, position)
+                kind = class_of(classes, code)
+                if kind == WORD:
                     digit = 48 <= code <= 57
-                    used = _encode(lower[code] if code < len(lower) else code, spellings, used)
+                    used = encode(lower[code] if code < len(lower) else code, spellings, used)
                 elif code == 46 and digit and after < end and 48 <= data[after] <= 57:
-                    used = _encode(code, spellings, used)
-                elif not (kind == _INNER and after < end and _class(classes, _character(data, after)[0]) == _WORD):
+                    used = encode(code, spellings, used)
+                elif not (kind == INNER and after < end and class_of(classes, character(data, after)[0]) == WORD):
                     break
                 position = after
             length = used - begin
@@ -231,13 +252,11 @@ def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets
                     count -= 1
                     border, place = borders[count], offsets[row] + places[count]
             state = extend_hash(_FNV_OFFSET, spellings, begin, used)
-            slot = (state ^ (state >> np.uint64(32))) & mask
+            slot = _slot(state, mask)
             while table[slot] >= 0 and states[table[slot]] != state:
                 slot = (slot + np.uint64(1)) & mask
             word = table[slot]
             if word < 0:
-                if distinct == limit:
-                    return -1, states, spellings, starts
                 word = distinct
                 table[slot] = word
                 states[word] = state
@@ -249,5 +268,5 @@ def _tokenise(data, offsets, classes, lower, words, borders, places, row_offsets
             places[count] = min(place - offsets[row], 65535)
             border = 0
             count += 1
-        row_offsets[row + 1] = count
-    return count, states[:distinct].copy(), spellings[:used].copy(), starts[: distinct + 1].copy()
+        ends[row] = count
+    return len(offsets) - 1, count, distinct, used

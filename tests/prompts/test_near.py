@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompts.dedup.clusters import cluster, same_meaning
+from prompts.dedup.engine import Threads
 from prompts.dedup.near import find_near_duplicates
 from prompts.dedup.pairs import RULES, TAG
 from prompts.dedup.split import split_style, subject_keys
+from prompts.dedup.tables import parts_for
 from prompts.dedup.tokens import tokenise
+from prompts.workspace import Workspace
 
 TAGS = ["highly detailed", "octane render", "studio lighting", "trending on artstation", "cinematic", "8k", "bokeh"]
 ANIMALS = ["fox", "owl", "badger", "heron", "otter", "lynx", "toad", "crab", "moth", "raven", "tapir", "gecko"]
@@ -118,6 +121,18 @@ def test_the_order_of_prompts_does_not_change_what_is_one(data, crowd):
     assert _meanings(data.draw(st.permutations(texts))) == _meanings(texts)
 
 
+def test_neither_parts_nor_files_nor_batches_change_what_is_found(crowd, tmp_path):
+    texts = list(dict.fromkeys([*crowd, *(text for pair in SAME + OTHER for text in pair[:2])]))
+    whole = find_near_duplicates(pl.Series(texts))
+    batches = [pl.Series(texts[start : start + 7], dtype=pl.String) for start in range(0, len(texts), 7)]
+    engine = Threads(memory=3 * 4000, threads=2)
+    parts = find_near_duplicates(batches, workspace=Workspace(tmp_path), engine=engine)
+    assert len(whole.pairs) > len(SAME) and parts_for(len(texts), engine.memory) > 2
+    assert np.array_equal(parts.pairs, whole.pairs)
+    assert np.array_equal(parts.style.segment_is_style, whole.style.segment_is_style)
+    assert not list(tmp_path.iterdir()), "files go with their arrays"
+
+
 def _meanings(texts: list[str]) -> set[frozenset[str]]:
     found: dict[int, list[str]] = {}
     for text, meaning in zip(
@@ -158,7 +173,7 @@ def test_style_is_learned_from_what_follows_many_subjects(crowd):
 
 
 def test_words_are_told_apart_in_every_script():
-    tokens = tokenise(pl.Series(["A Cat’s hat, v5.2 & J. K. Rowling; 8 K", "Ёлка — ЗЕЛЁНАЯ、红色的球", "", None]))
+    tokens = tokenise([pl.Series(["A Cat’s hat, v5.2 & J. K. Rowling; 8 K", "Ёлка — ЗЕЛЁНАЯ、红色的球", "", None])])
     words = [
         [tokens.spelling(word) for word in tokens.words[tokens.offsets[row] : tokens.offsets[row + 1]]]
         for row in range(len(tokens))

@@ -1,0 +1,95 @@
+"""The searches for near-duplicates. Each looks up exact keys, so each can be cut into parts by key.
+
+The parts of a search share nothing but what they read. They may run one after the other in little memory, side by side
+on threads, or on many machines: together they find the same pairs.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prompts.dedup import forms, joins, slips
+from prompts.dedup.config import NearConfig
+from prompts.dedup.profile import Profile
+from prompts.dedup.style import Style
+from prompts.dedup.tables import keys_in_part
+from prompts.dedup.tokens import Tokens
+
+
+class Material(NamedTuple):
+    """What is searched."""
+
+    tokens: Tokens
+    profile: Profile
+    leaders: NDArray[np.int32]  # [L] prompts that are no mere rewording of another
+    known: NDArray[np.bool_]  # [W] usual words
+    rare: int  # a word may be a slip when no more prompts have it
+    config: NearConfig
+    style: Style | None = None  # not for every search
+
+
+class Found(NamedTuple):
+    """By one part of a search."""
+
+    pairs: NDArray[np.int32]  # [E, 3] prompt, other prompt, rule
+    doubts: NDArray[np.int32] = np.empty((0, 4), np.int32)  # [D, 4] prompt and word, other prompt and word
+
+
+Search = Callable[[Material, int, int], Found]
+"""Takes which part, of how many."""
+
+
+class Job(NamedTuple):
+    """One part of a search."""
+
+    search: Search
+    part: int
+    parts: int
+
+    def __call__(self, material: Material) -> Found:
+        return self.search(material, self.part, self.parts)
+
+
+def misspelt(material: Material, part: int, parts: int) -> Found:
+    """Pairs that differ in the spelling of one word."""
+    t, p, leaders = material.tokens, material.profile, material.leaders
+    rare = slips.rare_words(
+        t.words, t.offsets, t.kinds, p.counts, t.hashes, t.spellings, t.starts, p.sets, leaders, material.rare,
+        part, parts,
+    )  # fmt: skip
+    pairs, doubts = slips.join_misspelt(
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, material.known, p.sets,
+        p.sizes, leaders, *rare, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
+    )  # fmt: skip
+    return Found(pairs, doubts)
+
+
+def tagged(material: Material, part: int, parts: int) -> Found:
+    """Pairs that differ in a tag or a detail."""
+    t, p, leaders, style = material.tokens, material.profile, material.leaders, material.style
+    assert style is not None
+    pairs = joins.join_tagged(
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
+        p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, leaders,
+        *keys_in_part(leaders, p.sets, part, parts), part, parts, material.config.detail_ratio,
+        material.config.tags_for_two,
+    )  # fmt: skip
+    return Found(pairs)
+
+
+def rewritten(material: Material, part: int, parts: int) -> Found:
+    """Pairs that write one word in another way."""
+    t, p, leaders, style = material.tokens, material.profile, material.leaders, material.style
+    assert style is not None
+    others = keys_in_part(leaders, p.sets, part, parts)
+    joined = forms.join_joined(
+        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders, *others,
+        part, parts,
+    )  # fmt: skip
+    numbers = forms.join_plurals(
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.segment_offsets, p.segment_starts,
+        style.segment_is_style, forms.plurals(t.states, t.kinds, t.spellings, t.starts), leaders, *others, part, parts,
+    )  # fmt: skip
+    return Found(np.concatenate([joined, numbers]))

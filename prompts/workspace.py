@@ -1,0 +1,67 @@
+"""Large arrays of one build, in files that the system maps into memory and takes out again when it needs the room."""
+
+import mmap
+import os
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class Workspace:
+    """Arrays that may be larger than memory; they are gone when nobody refers to them.
+
+    Args:
+        folder: where their files are, on a disk rather than in memory; without one, arrays are ordinary ones.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    def zeros(self, size: int, dtype: DTypeLike) -> NDArray[Any]:
+        """An array of zeros."""
+        if self._folder is None:
+            return np.zeros(size, dtype)
+        with self._file() as file:
+            os.truncate(file.fileno(), size * np.dtype(dtype).itemsize)
+            return _mapped(file, dtype)
+
+    def growing(self, dtype: DTypeLike) -> "Growing":
+        """An array whose length shows in the end."""
+        return Growing(None if self._folder is None else self._file(), np.dtype(dtype))
+
+    def _file(self) -> IO[bytes]:
+        # Without a name it is gone with its last user, also after a crash.
+        return tempfile.TemporaryFile(dir=self._folder)
+
+
+class Growing:
+    """An array in the making; `Workspace.growing` begins one."""
+
+    def __init__(self, file: IO[bytes] | None, dtype: np.dtype[Any]) -> None:
+        self._file, self._dtype = file, dtype
+        self._parts: list[NDArray[Any]] = []
+
+    def append(self, part: NDArray[Any]) -> None:
+        """Add to its end."""
+        part = np.ascontiguousarray(part, self._dtype)
+        if self._file is None:
+            self._parts.append(part.copy())
+        else:
+            self._file.write(part.data)
+
+    def whole(self) -> NDArray[Any]:
+        """All that was added; nothing can be added any more."""
+        if self._file is None:
+            return np.concatenate([np.empty(0, self._dtype), *self._parts])
+        with self._file as file:
+            file.flush()
+            return _mapped(file, self._dtype)
+
+
+def _mapped(file: IO[bytes], dtype: DTypeLike) -> NDArray[Any]:
+    if os.fstat(file.fileno()).st_size == 0:  # nothing cannot be mapped
+        return np.empty(0, dtype)
+    return np.frombuffer(mmap.mmap(file.fileno(), 0), dtype)
