@@ -221,10 +221,15 @@ def _source(given: str) -> "SourceConfig":
     """A source from the command line: a path, or a mapping as in a recipe."""
     import yaml
 
+    from infra.errors import RecipeError
+    from infra.recipe import validate
     from prompts.config import SourceConfig
 
-    value = yaml.safe_load(given) if given.lstrip().startswith("{") else given
-    config = SourceConfig.model_validate({"path": value} if isinstance(value, str) else value)
+    try:
+        value = yaml.safe_load(given) if given.lstrip().startswith("{") else {"path": given}
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{given} is not YAML: {error}", "for example '{path: toys.csv, field: caption}'") from None
+    config = validate(value, SourceConfig, given, "source", "docs/adding-a-prompt-source.md has all keys")
     return config.model_copy(update={"path": _absolute(config.path)})
 
 
@@ -241,8 +246,11 @@ def _setting(value: Any) -> str:
 
 
 def _source_setting(source: dict[str, Any]) -> str:
-    treatment = ", ".join(f"{key} {source[key]}" for key in ("weight", "filters") if key in source)
-    return str(source.get("path", source)) + (f" ({treatment})" if treatment else "")
+    from prompts.scores.config import in_words
+
+    own = [f"weight {source['weight']:g}"] if "weight" in source else []
+    own += [in_words(source["filters"])] if source.get("filters") else []
+    return str(source.get("path", source)) + (f" ({', '.join(own)})" if own else "")
 
 
 def _meaning(what: str) -> str:

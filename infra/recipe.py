@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from infra.errors import RecipeError
 
 SHIPPED = Path(__file__).parent / "recipes"
+_HINT = "`prd config show` prints every key with its value"
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 
@@ -37,8 +38,21 @@ def load_recipe(name_or_path: str, overrides: list[str], model: type[RecipeT]) -
     return validate(tree, model, origin=f"{path} with your overrides" if overrides else str(path))
 
 
-def validate(tree: dict[str, Any], model: type[RecipeT], origin: str) -> RecipeT:
-    """`model.model_validate` with messages that name the key and the nearest valid one."""
+def validate(
+    tree: dict[str, Any], model: type[RecipeT], origin: str, what: str = "recipe", hint: str = _HINT
+) -> RecipeT:
+    """`model.model_validate` with messages that name the key and the nearest valid one.
+
+    Args:
+        tree: as it was read.
+        model: what it should be.
+        origin: where it was read.
+        what: what to call it.
+        hint: where its keys are described.
+
+    Raises:
+        RecipeError: it is not valid.
+    """
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -47,8 +61,8 @@ def validate(tree: dict[str, Any], model: type[RecipeT], origin: str) -> RecipeT
         causes = [one for one in issues if not any(_is_above(one["loc"], other["loc"]) for other in issues)]
         lines = [_explain(issue, model) for issue in causes]
         raise RecipeError(
-            f"{origin} is not a valid recipe:\n" + "\n".join(f"  - {line}" for line in lines),
-            "`prd config show` prints every key with its value",
+            f"{origin} is not a valid {what}:\n" + "\n".join(f"  - {line}" for line in lines),
+            hint,
         ) from None
 
 
@@ -143,6 +157,8 @@ def _fields_at(location: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
 
 def _section_in(annotation: Any) -> Any:
     """The section that a list, a mapping or an optional of sections is made of."""
-    if hasattr(annotation, "model_fields"):
+    if "root" in (fields := getattr(annotation, "model_fields", {})):
+        return _section_in(fields["root"].annotation)
+    if fields:
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_in(part)) is not None), None)

@@ -7,6 +7,7 @@ import yaml
 
 from prompts.charts import FUNNEL_CHART, LENGTH_CHART
 from prompts.rows import MERGES, REASONS
+from prompts.scores.config import in_words
 
 _HUB_LICENCES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "odc-by", "openrail"}
 _EXAMPLES = 5
@@ -109,13 +110,8 @@ def _overlap(matrix: dict[str, dict[str, int]]) -> list[str]:
 
 def _own_filters(sources: list[dict[str, Any]]) -> list[str]:
     """What some sources' rows had to be, other than those of the rest."""
-    own = [(s["name"], ", ".join(_limits(*item) for item in s["filters"].items())) for s in sources if s["filters"]]
+    own = [(source["name"], in_words(source["filters"])) for source in sources if source["filters"]]
     return ["Sources with limits of their own:", _table(("source", "limits"), own)] if own else []
-
-
-def _limits(score: str, limits: dict[str, float | None] | None) -> str:
-    stated = [f"{bound} {limit:g}" for bound, limit in (limits or {}).items() if limit is not None]
-    return " ".join([f"`{score}`", *stated] if stated else [f"any `{score}`"])
 
 
 def _left_out(missing: list[dict[str, str]]) -> list[str]:

@@ -1,7 +1,7 @@
 """The `filters:` of a recipe."""
 
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 from pydantic import ConfigDict, RootModel, model_validator
 
@@ -60,3 +60,13 @@ class FiltersConfig(RootModel[dict[str, FilterConfig | None]]):
     def replaced(self, by: "FiltersConfig") -> "FiltersConfig":
         """This policy, but of each filter that `by` names what `by` says: other limits altogether, or off."""
         return FiltersConfig({**self.root, **by.root})
+
+
+def in_words(filters: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """What a source states for itself, as it is written down: `n_words min 3 max 40, any unsafe`."""
+    return ", ".join(_in_words(score, limits or {}) for score, limits in filters.items())
+
+
+def _in_words(score: str, limits: Mapping[str, Any]) -> str:
+    stated = [f"{bound} {limit:g}" for bound, limit in limits.items() if limit is not None]
+    return " ".join([score, *stated] if stated else ["any", score])

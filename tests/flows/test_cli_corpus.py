@@ -30,15 +30,17 @@ def test_from_a_first_look_to_a_larger_version(corpus, tmp_path):
     assert code == 0 and "a [bold]toy[/]" in out, "text of strangers is no markup"
     assert "would be in the corpus" in out and "equals a prompt of the corpus" in out and str(first) in out
 
-    code, out = corpus("add", "{path: toys.csv, field: caption, licence: MIT}")
+    own = "{path: toys.csv, field: caption, licence: MIT, weight: 2.5, filters: {n_words: {max: 9}, unsafe: null}}"
+    code, out = corpus("add", own)
     second = Path(out.splitlines()[-1])
     assert code == 0 and "prompts: 3" in out and second != first
     assert corpus("add", "toys.csv")[0] == 3, "it is there already"
 
     code, out = corpus("diff", first.name)
-    assert code == 0 and "same: 2  added: 1  removed: 0" in out and "toys.csv" in out
+    assert code == 0 and "same: 2  added: 1  removed: 0" in out
+    assert "toys.csv (weight 2.5, n_words max 9, any unsafe)" in out
     code, out = corpus("stats")
-    assert code == 0 and second.name in out and "prompts in common" in out and "MIT" in out
+    assert code == 0 and second.name in out and "prompts in common" in out and "MIT" in out and "2.5" in out
     assert first.name in corpus("stats", "--version", first.name[:6])[1]
 
 
@@ -49,6 +51,21 @@ def test_a_prompt_and_its_reasons(corpus):
     code, out = corpus("explain", "an old wodden castle")
     assert code == 0 and "merged: typo" in out and "stands for it: an old wooden castle" in out
     assert "would be new" in corpus("explain", "a teapot")[1]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("{path: a.txt, wieght: 2}", "did you mean 'weight'"),
+        ("{path: a.txt, weight: 0}", "weight: Input should be greater than"),
+        ("{path: a.txt, filters: {word: {max: 2}}}", "there are n_words"),
+        ("{path: a.txt, filters: {n_words: {most: 2}}}", "filters.n_words.most: unknown key; known keys: min, max"),
+        ("{path: [", "is not YAML"),
+    ],
+)
+def test_a_source_that_is_mistyped_is_a_message(corpus, source, says):
+    code, said = corpus("preview", source)
+    assert code == 2 and says in said and "Traceback" not in said, said
 
 
 def test_sources_name_their_terms(prd):

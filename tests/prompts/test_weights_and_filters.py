@@ -62,7 +62,7 @@ def test_a_source_has_limits_of_its_own(tmp_path, files):
     _, settings = yaml.safe_load((folder / "config.yaml").read_text())["sources"]
     assert settings["filters"]["unsafe"] is None and settings["filters"]["n_words"]["max"] == 8
     card = (folder / "README.md").read_text()
-    assert "| b | `n_words` max 8, any `unsafe`, `repetition` max 0.9 |" in card
+    assert "| b | n_words max 8, any unsafe, repetition max 0.9 |" in card
 
 
 def test_null_lets_everything_of_a_source_through(tmp_path, files):
