@@ -1,8 +1,8 @@
 """Make a corpus: prepare each source, select, write. Equal input gives an equal version on any machine."""
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,23 @@ from prompts.charts import write_charts
 from prompts.clean import RULES
 from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, STATS
+from prompts.dedup.engine import Threads
+from prompts.distinct import Distinct, find_distinct
+from prompts.policy import Policy
 from prompts.prepare import prepare
-from prompts.selection import Selection, select
+from prompts.rows import REASONS
+from prompts.selection import VERDICTS, Selection, select
+from prompts.shards import Shards
 from prompts.sources import Source, find_source, find_sources, prompts_of, source_names
-from prompts.statistics import statistics
+from prompts.statistics import Statistics
 from prompts.versions import RECIPE, versions
-from prompts.writing import content_digest, corpus_table, write_clusters, write_prompts, write_rejects
+from prompts.workspace import Workspace
+from prompts.writing import Decided, write_rows
 
 _STAGING = ".staging"
-_NOT_CONTENT = {"name", "sources", "evaluation_prompts", "new_prompts_for_event"}
-"""Of a configuration: what a corpus is called and who is told, and what counts by its content."""
+_SCRATCH = "scratch"
+_NOT_CONTENT = {"name", "sources", "evaluation_prompts", "new_prompts_for_event", "memory_gb"}
+"""Of a configuration: what a corpus is called, who is told and how it is made, and what counts by its content."""
 
 
 @dataclass(frozen=True)
@@ -148,29 +155,20 @@ def _build(
     missing: Sequence[LeftOut],
     folder: Path,
 ) -> dict[str, Any]:
-    scores = scores_of(config)
-    prepared = [prepare(source, scores, root) for source in sources]
-    evaluation = prompts_of(held_out)
-    selection = select(sources, prepared, config, evaluation)
-    if selection.rows.is_empty():
-        raise InputError(f"the sources hold no rows: {', '.join(source.file for source in sources)}", "add a source")
-    table = corpus_table(selection, sources, prepared, scores)
-    stats = statistics(selection.rows, table, sources)
-    stats["missing"] = [asdict(source) for source in missing]
-    if table.is_empty():
-        raise InputError(
-            f"no row of {stats['read']} is left: "
-            + ", ".join(f"{count} {name}" for name, count in stats["refused"].items()),
-            "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
-        )
-    content: dict[str, Any] = {"rules": RULES, "policy": _policy(config, sources), "content": content_digest(table)}
+    scratch = folder / _SCRATCH
+    scratch.mkdir()
+    shards, statistics = _decide(config, sources, prompts_of(held_out), root, folder, scratch)
+    written = shards.write(folder)
+    scratch.rmdir()
+    content: dict[str, Any] = {"rules": RULES, "policy": _policy(config, sources), "content": written.digest}
     if missing:  # even if what they hold would have changed nothing
         content["missing"] = sorted(source.name for source in missing)
     version = digest(content)[:12]
-    with ThreadPoolExecutor(1) as beside:
-        others = beside.submit(_write_verdicts, selection, sources, prepared, folder)
-        stats["splits"] = write_prompts(table, config.holdout, folder)
-        others.result()
+    stats = {
+        **statistics.result(),
+        "missing": [asdict(source) for source in missing],
+        "splits": written.splits,
+    }
     write_json(folder / STATS, stats)
     resolved = {
         **config.model_dump(mode="json", exclude=_NOT_CONTENT - {"name"}),
@@ -179,17 +177,44 @@ def _build(
         "evaluation_prompts": [source.identity() for source in held_out],
     }
     (folder / CONFIG).write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    write_charts(stats, table["n_words"], folder)
-    (folder / "README.md").write_text(dataset_card(config.name, version, stats, table), encoding="utf-8")
+    write_charts(stats, statistics.words(), folder)
+    (folder / "README.md").write_text(dataset_card(config.name, version, stats, written.examples), encoding="utf-8")
     return {
         "version": version,
-        "prompts": len(table),
+        "prompts": stats["prompts"],
         "refused": stats["refused"],
         "merged": stats["merged"],
         RECIPE: config.model_dump(mode="json"),
     }
 
 
-def _write_verdicts(selection: Selection, sources: Sequence[Source], prepared: Sequence[Path], folder: Path) -> None:
-    write_clusters(selection.rows, sources, folder)
-    write_rejects(selection.rows, sources, prepared, folder)
+def _decide(
+    config: CorpusConfig, sources: Sequence[Source], evaluation: Sequence[str], root: Path, folder: Path, scratch: Path
+) -> tuple[Shards, Statistics]:
+    """Decide on all rows, write what became of them, and give those that stay to their shards."""
+    scores = scores_of(config)
+    prepared = [prepare(source, scores, root) for source in sources]
+    policy = Policy(config, sources, evaluation)
+    distinct = find_distinct(prepared, policy)
+    selection = select(
+        prepared, distinct, config, evaluation, workspace=Workspace(scratch), engine=Threads(config.memory_gb * 1e9)
+    )
+    if not selection.stays.any():
+        raise _nothing_left(sources, distinct, selection)
+    shards, statistics = Shards(distinct.ids[selection.stays], config.holdout, scratch), Statistics(sources)
+    write_rows(Decided(sources, prepared, policy, distinct, selection), scores, shards, statistics, folder)
+    return shards, statistics
+
+
+def _nothing_left(sources: Sequence[Source], distinct: Distinct, selection: Selection) -> InputError:
+    read = len(distinct.prompt_of_row)
+    if not read:
+        return InputError(f"the sources hold no rows: {', '.join(source.file for source in sources)}", "add a source")
+    refused = Counter(distinct.refused)
+    for verdict, rows in zip(selection.verdicts.tolist(), distinct.sizes.tolist(), strict=True):
+        refused[VERDICTS[verdict]] += rows
+    return InputError(
+        f"no row of {read} is left: "
+        + ", ".join(f"{refused[reason]} {reason}" for reason in REASONS if refused[reason]),
+        "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
+    )

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import polars as pl
 import yaml
 
 from prompts.charts import FUNNEL_CHART, LENGTH_CHART
@@ -10,7 +9,6 @@ from prompts.rows import MERGES, REASONS
 from prompts.scores.config import in_words
 
 _HUB_LICENCES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "odc-by", "openrail"}
-_EXAMPLES = 5
 _COLUMNS = (
     ("prompt_id", "hash of the normalised text; rows are sorted by it, so the first N are a fair sample of all"),
     ("text", "the cleaned prompt"),
@@ -28,8 +26,15 @@ _COLUMNS = (
 )
 
 
-def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFrame) -> str:
-    """`README.md` of a corpus."""
+def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[str]) -> str:
+    """`README.md` of a corpus.
+
+    Args:
+        name: of the corpus.
+        version: of this one.
+        stats: `statistics.Statistics.result`.
+        examples: texts to show.
+    """
     splits = [{"split": split, "path": f"data/{split}-*.parquet"} for split in stats["splits"]]
     front = {
         "configs": [{"config_name": "default", "data_files": splits}],
@@ -88,7 +93,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], kept: pl.DataFr
         "## Columns",
         _table(("column", "content"), list(_COLUMNS)),
         "## Examples",
-        "\n".join(f"- {_cell(text)}" for text in kept["text"].head(_EXAMPLES)),
+        "\n".join(f"- {_cell(text)}" for text in examples),
     ]
     return "---\n" + yaml.safe_dump(front, sort_keys=False) + "---\n\n" + "\n\n".join(sections) + "\n"
 

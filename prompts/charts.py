@@ -18,7 +18,7 @@ def write_charts(stats: dict[str, Any], words: pl.Series, folder: Path) -> None:
     """The two charts that the card shows.
 
     Args:
-        stats: `statistics.statistics`.
+        stats: `statistics.Statistics.result`.
         words: [prompts] how many words each has.
     """
     left, steps = stats["read"], [("read", stats["read"], 0)]

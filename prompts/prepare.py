@@ -1,6 +1,6 @@
 """The first half of a build, source by source: read, clean, name, score. Done once for each content of a source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from prompts.rows import refuse
 from prompts.scores.policy import add_scores
 from prompts.sources import Source
 
-ROWS = "rows.parquet"
+ROWS = "rows-{}.parquet"
+"""One file or several, in the order of their names."""
 _FOLDER = ".prepared"
 _LONGEST_REFUSED = 2000
 """Characters kept of a row that never parsed."""
@@ -37,7 +38,7 @@ def prepare(source: Source, scores: Sequence[str], root: Path) -> Path:
         root: folder of all corpora.
 
     Returns:
-        A Parquet file of `describe`'s columns, in the order of the source.
+        A folder of Parquet files of `describe`'s columns, in the order of the source; `batches` reads it.
 
     Raises:
         InputError: the source cannot be read.
@@ -46,25 +47,17 @@ def prepare(source: Source, scores: Sequence[str], root: Path) -> Path:
     inputs = {"source": digest(source.identity()), "rules": str(RULES), "scores": digest(sorted(scores))}
     folder = root / _FOLDER / digest(inputs)[:16]
     finish(folder, kind="prepared source", inputs=inputs, build=partial(_prepare, source, scores))
-    return folder / ROWS
+    return folder
 
 
-def read_prepared(files: Sequence[Path], columns: Sequence[str], mask: pl.Series | None = None) -> pl.DataFrame:
-    """Some columns of all prepared rows, or of those that `mask` has; never more in memory than what is asked for."""
+def batches(folder: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Some columns of a prepared source, batch by batch, in the order of its rows."""
     import pyarrow.parquet as pq
 
-    frames, start = [], 0
-    for file in files:
+    for file in sorted(folder.glob(ROWS.format("*"))):
         with pq.ParquetFile(file) as parquet:
-            frames.append(pl.DataFrame(parquet.schema_arrow.empty_table().select(list(columns))))
             for group in range(parquet.num_row_groups):
-                rows = parquet.metadata.row_group(group).num_rows
-                wanted = None if mask is None else mask[start : start + rows]
-                start += rows
-                if wanted is None or wanted.any():
-                    frame = pl.DataFrame(parquet.read_row_group(group, columns=list(columns)))
-                    frames.append(frame if wanted is None else frame.filter(wanted))
-    return pl.concat(frames, how="vertical_relaxed", rechunk=True)
+                yield pl.DataFrame(parquet.read_row_group(group, columns=list(columns)))
 
 
 def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
@@ -110,14 +103,14 @@ def _prepare(source: Source, scores: Sequence[str], folder: Path) -> Mapping[str
     try:
         for batch in track(source.batches(), f"reading {source.name} (batches)"):
             table = describe(batch, scores).to_arrow(compat_level=pl.CompatLevel.oldest())
-            writer = writer or pq.ParquetWriter(folder / ROWS, table.schema, compression="lz4")
+            writer = writer or pq.ParquetWriter(folder / ROWS.format(0), table.schema, compression="lz4")
             writer.write_table(table.cast(writer.schema))
             count += len(batch)
     finally:
         if writer is not None:
             writer.close()
     if writer is None:
-        _empty(scores).write_parquet(folder / ROWS)
+        _empty(scores).write_parquet(folder / ROWS.format(0))
     return {"source": source.name, "rows": count}
 
 

@@ -1,9 +1,9 @@
-"""The second half of a build: which rows stay, which prompt stands for which row, and why.
+"""Which prompt stands for which row, and why some stand for none.
 
-Only numbers of rows are held here; their texts are read where they are needed.
+Only numbers are held here; texts are read where they are needed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,169 +11,145 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from prompts.clean import normalise_texts, prompt_ids
 from prompts.config import CorpusConfig
 from prompts.dedup.clusters import cluster, same_meaning
+from prompts.dedup.engine import Engine
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
-from prompts.dedup.pairs import RULES, TAG
-from prompts.dedup.split import split_style, subject_keys
-from prompts.prepare import read_prepared
-from prompts.rows import refuse
-from prompts.scores.policy import refuse_outside
-from prompts.sources import Source
+from prompts.dedup.pairs import TAG
+from prompts.dedup.split import subject_keys
+from prompts.distinct import Distinct
+from prompts.prepare import batches
+from prompts.workspace import Workspace
 
-EXACT, SUBJECT_CAP = "exact", "subject_cap"
-EVALUATION_TEXT, EVALUATION_WORDS, EVALUATION_NEAR = "evaluation_text", "evaluation_words", "evaluation_near"
+VERDICTS = ("", "evaluation_near", "evaluation_words", "subject_cap")
+"""Why a prompt is refused although its rows were good; the first: it is not."""
+_NEAR, _WORDS, _CAP = 1, 2, 3
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What becomes of every row."""
+    """What becomes of the N different prompts."""
 
-    rows: pl.DataFrame
-    """All rows, in the order of the sources: `row` (counted over all sources), `source` (index), `source_row`, `id`,
-    `reason` and `detail` (of rows without a prompt that stays), `kept` (the id of the prompt that stands for the row)
-    and `rule` (why the row is not in the corpus itself)."""
-    prompts: pl.DataFrame
-    """Those that stay, by `id`: `row`, `subject`, `style`, `cluster_size`."""
+    kept: NDArray[np.int32]  # [N] the prompt that stands for it, itself for one that stays, -1 for one that is refused
+    rules: NDArray[np.int8]  # [N] of `dedup.pairs`, by which another stands for it, or 0
+    verdicts: NDArray[np.uint8]  # [N] place in `VERDICTS`
+    details: dict[int, str]
+    """Of some that are refused, to what they are too close."""
+    sizes: NDArray[np.int64]  # [N] rows that it stands for
+    near: NearDuplicates
+    places: NDArray[np.int64]  # [N] where `near` has it
+
+    @property
+    def stays(self) -> NDArray[np.bool_]:
+        """[N] whether it is in the corpus."""
+        return self.kept == np.arange(len(self.kept))
 
 
 def select(
-    sources: Sequence[Source], prepared: Sequence[Path], config: CorpusConfig, evaluation: Sequence[str]
+    prepared: Sequence[Path],
+    distinct: Distinct,
+    config: CorpusConfig,
+    evaluation: Sequence[str],
+    *,
+    workspace: Workspace | None = None,
+    engine: Engine | None = None,
 ) -> Selection:
-    """Decide on every row.
+    """Decide on every prompt.
 
     Args:
-        sources: in order of trust.
-        prepared: of each, `prepare.prepare`.
+        prepared: of each source, `prepare.prepare`.
+        distinct: their prompts.
+        config: of the corpus.
         evaluation: prompts that must not be in the corpus.
+        workspace: of large arrays; default memory.
+        engine: what runs the searches; default threads of this process.
     """
-    rows = _refuse(_load(sources, prepared, config), config, evaluation)
-    exact = _exact(rows)
-    texts = read_prepared(prepared, ["text"], rows["row"].is_in(exact["row"].implode()))["text"].cast(pl.String)
-    # As they were read, then by trust and name, so that neither the order nor the number of files decides.
-    texts = texts.gather(exact["row"].rank("ordinal").cast(pl.Int64) - 1)
-    return _decide(rows, exact, texts, config, evaluation)
-
-
-def _load(sources: Sequence[Source], prepared: Sequence[Path], config: CorpusConfig) -> pl.DataFrame:
-    """All rows, those refused that are outside the limits of their source."""
-    parts = []
-    for index, (source, path) in enumerate(zip(sources, prepared, strict=True)):
-        policy = config.filters_of(source.config)
-        scores = [f"score_{name}" for name, _ in policy.active()]
-        rows = read_prepared([path], ["source_row", "reason", "detail", "id", "language", "noise", "raw", *scores])
-        parts.append(refuse_outside(rows, policy).drop(scores).with_columns(source=pl.lit(index, pl.UInt16)))
-    return pl.concat(parts, how="diagonal_relaxed").with_row_index("row")
-
-
-def _refuse(rows: pl.DataFrame, config: CorpusConfig, evaluation: Sequence[str]) -> pl.DataFrame:
-    if config.languages is not None:
-        other = ~pl.col("language").is_in([*config.languages, "und"])
-        rows = rows.with_columns(refuse(other, "language", pl.col("language")))
-    if evaluation:
-        held_out = prompt_ids(normalise_texts(pl.Series(evaluation)))
-        rows = rows.with_columns(refuse(pl.col("id").is_in(held_out.implode()), EVALUATION_TEXT))
-    return rows
-
-
-def _exact(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row for each prompt, of the most trusted source, the least changed, and then by content; `size` has it."""
-    order = ["source", "noise", "raw", "source_row"]
-    good = rows.lazy().filter(pl.col("reason").is_null()).select("id", "row", *order)
-    firsts = good.sort("id", *order).group_by("id", maintain_order=True).agg(pl.first("row", "source"), size=pl.len())
-    return firsts.sort("source", "id").collect()
-
-
-def _decide(
-    rows: pl.DataFrame, exact: pl.DataFrame, texts: pl.Series, config: CorpusConfig, evaluation: Sequence[str]
-) -> Selection:
-    count = len(texts)
-    near = find_near_duplicates(pl.concat([texts, pl.Series(evaluation, dtype=pl.String)]), config.near)
-    reasons, details = _contaminated(near, count, evaluation)
-    clean = (reasons == "")[np.minimum(near.pairs[:, :2], count - 1)].all(axis=1) & (near.pairs[:, :2] < count).all(
-        axis=1
+    count = len(distinct.ids)
+    by_row = np.argsort(distinct.rows)
+    places = np.empty(count, np.int64)
+    places[by_row] = np.arange(count)
+    rest = np.arange(count, count + len(evaluation))
+    trust = np.concatenate([places, rest])
+    near = find_near_duplicates(
+        _texts(prepared, distinct, evaluation),
+        config.near,
+        trust=trust,
+        workspace=workspace,
+        engine=engine,
     )
-    kept, rules = cluster(near.pairs[clean], count)
-    kept[reasons != ""] = -1
-    sizes = np.bincount(kept[kept >= 0], weights=exact["size"].to_numpy()[kept >= 0], minlength=count).astype(np.int64)
-    ids = exact["id"].to_numpy()
+    pairs = near.pairs.copy()
+    pairs[:, :2] = np.concatenate([by_row, rest])[pairs[:, :2]]
+    verdicts, details = _contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
+    clean = (pairs[:, :2] < count).all(axis=1) & (verdicts[np.minimum(pairs[:, :2], count - 1)] == 0).all(axis=1)
+    kept, rules = cluster(pairs[clean], count)
+    kept[verdicts != 0] = -1
+    sizes = _sizes(kept, distinct)
     if config.subject_cap is not None:
-        _cap(near, kept, sizes, ids, reasons, config.subject_cap)
-    stays = np.flatnonzero((kept == np.arange(count)) & (reasons == ""))
-    prompts = exact.select("id", "row").with_columns(cluster_size=pl.Series(sizes, dtype=pl.Int32))
-    prompts = pl.concat([prompts, split_style(texts, near)], how="horizontal")[stays].sort("id")
-    names = np.array(["", *RULES.values()], dtype=object)
-    verdicts = pl.DataFrame(
-        {
-            "id": ids,
-            "first": exact["row"],
-            "kept": np.where(kept >= 0, ids[np.maximum(kept, 0)], 0),
-            "near_rule": pl.Series(names[rules].tolist(), dtype=pl.String),
-            "verdict": pl.Series(reasons.tolist(), dtype=pl.String),
-            "about": pl.Series(details.tolist(), dtype=pl.String),
-        }
-    )
-    return Selection(_apply(rows, verdicts), prompts)
+        _cap(subject_keys(near)[places], kept, sizes, distinct.ids, verdicts, config.subject_cap)
+        sizes = _sizes(kept, distinct)
+    return Selection(kept, rules, verdicts, details, sizes, near, places)
 
 
-def _contaminated(near: NearDuplicates, count: int, evaluation: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """[count] why a prompt is too close to an evaluation prompt, "" where it is not, and to which."""
-    reasons, details = np.full(count, "", dtype=object), np.full(count, None, dtype=object)
+def _texts(prepared: Sequence[Path], distinct: Distinct, evaluation: Sequence[str]) -> Iterator[pl.Series]:
+    """Each prompt once, in the order of its row; then what they are compared with."""
+    wanted = np.zeros(len(distinct.prompt_of_row), np.bool_)
+    wanted[distinct.rows] = True
+    start = 0
+    for folder in prepared:
+        for rows in batches(folder, ["text"]):
+            yield rows["text"].cast(pl.String).filter(pl.Series(wanted[start : start + len(rows)]))
+            start += len(rows)
+    yield pl.Series(evaluation, dtype=pl.String)
+
+
+def _contaminated(
+    pairs: NDArray[np.int32], sets: NDArray[np.uint64], sizes: NDArray[np.int32], evaluation: Sequence[str]
+) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """Which prompts are too close to an evaluation prompt, and to which.
+
+    Args:
+        pairs, sets, sizes: of all prompts, and after them the evaluation prompts.
+        evaluation: their texts.
+    """
+    count = len(sets) - len(evaluation)
+    verdicts, details = np.zeros(count, np.uint8), dict[int, str]()
     if not len(evaluation):
-        return reasons, details
-    meanings = same_meaning(near.pairs, count + len(evaluation))
+        return verdicts, details
+    meanings = same_meaning(pairs, len(sets))
     about = {int(meaning): text for meaning, text in zip(meanings[count:], evaluation, strict=True)}
     banned = np.isin(meanings, np.fromiter(about, np.int32))
     close = [(row, row) for row in np.flatnonzero(banned[:count])]
-    tags = near.pairs[near.pairs[:, 2] == TAG]
+    tags = pairs[pairs[:, 2] == TAG]
     for one, other in ((0, 1), (1, 0)):
         touching = tags[banned[tags[:, other]] & (tags[:, one] < count)]
         close += [(row, by) for row, by in touching[:, (one, other)]]
     for row, by in close:
-        reasons[row], details[row] = EVALUATION_NEAR, about[int(meanings[by])]
-    words = {int(near.profile.sets[count + index]): text for index, text in enumerate(evaluation)}
-    same = np.flatnonzero(
-        np.isin(near.profile.sets[:count], np.fromiter(words, np.uint64)) & (near.profile.sizes[:count] > 0)
-    )
-    reasons[same] = EVALUATION_WORDS
-    details[same] = [words[int(near.profile.sets[row])] for row in same]
-    return reasons, details
+        verdicts[row], details[int(row)] = _NEAR, about[int(meanings[by])]
+    words = {int(words): text for words, text in zip(sets[count:], evaluation, strict=True)}
+    for row in np.flatnonzero(np.isin(sets[:count], np.fromiter(words, np.uint64)) & (sizes[:count] > 0)):
+        verdicts[row], details[int(row)] = _WORDS, words[int(sets[row])]
+    return verdicts, details
+
+
+def _sizes(kept: NDArray[np.int32], distinct: Distinct) -> NDArray[np.int64]:
+    told = kept >= 0
+    return np.bincount(kept[told], weights=distinct.sizes[told], minlength=len(kept)).astype(np.int64)
 
 
 def _cap(
-    near: NearDuplicates,
+    subjects: NDArray[np.uint64],
     kept: NDArray[np.int32],
     sizes: NDArray[np.int64],
     ids: NDArray[np.uint64],
-    reasons: np.ndarray,
+    verdicts: NDArray[np.uint8],
     cap: int,
 ) -> None:
     """Refuse all but the `cap` largest clusters of each subject."""
-    subjects = subject_keys(near)[: len(kept)]
-    centres = np.flatnonzero((kept == np.arange(len(kept))) & (reasons == ""))
+    centres = np.flatnonzero(kept == np.arange(len(kept)))
     order = centres[np.lexsort((ids[centres], -sizes[centres], subjects[centres]))]
     new = np.r_[True, subjects[order][1:] != subjects[order][:-1]]
     starts = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
     over = order[np.arange(len(order)) - starts >= cap]
     dropped = np.isin(kept, over)
-    reasons[dropped] = SUBJECT_CAP
+    verdicts[dropped] = _CAP
     kept[dropped] = -1
-
-
-def _apply(rows: pl.DataFrame, verdicts: pl.DataFrame) -> pl.DataFrame:
-    good = pl.col("reason").is_null()
-    first = pl.col("row") == pl.col("first")
-    joined = rows.select("row", "source", "source_row", "id", "reason", "detail").join(
-        verdicts, on="id", how="left", maintain_order="left"
-    )
-    refused = good & (pl.col("verdict") != "")
-    near = pl.when(pl.col("near_rule") != "").then("near_rule")
-    return joined.with_columns(
-        kept=pl.when(good & (pl.col("verdict") == "")).then("kept"),
-        rule=pl.coalesce(
-            "reason", pl.when(refused).then("verdict"), pl.when(first).then(near).otherwise(pl.lit(EXACT))
-        ),
-        reason=pl.coalesce("reason", pl.when(refused).then("verdict")),
-        detail=pl.coalesce("detail", pl.when(refused).then("about")),
-    ).select("row", "source", "source_row", "id", "reason", "detail", "kept", "rule")

@@ -1,5 +1,6 @@
 """Numbers that describe a corpus: what came in, what was refused or merged and why, what is left."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from typing import Any
@@ -10,48 +11,106 @@ from prompts.rows import MERGES, REASONS
 from prompts.sources import Source
 
 
-def statistics(rows: pl.DataFrame, table: pl.DataFrame, sources: Sequence[Source]) -> dict[str, Any]:
-    """Contents of `stats.json`.
+class Statistics:
+    """Counts rows and prompts, a batch at a time.
 
     Args:
-        rows: of `selection.Selection`.
-        table: of `writing.corpus_table`.
         sources: of the corpus.
     """
-    refused, merged = _counts(rows["reason"].drop_nulls()), _counts(_merged(rows)["rule"])
-    by_source = {index: frame for (index,), frame in rows.partition_by("source", as_dict=True).items()}
-    return {
-        "read": len(rows),
-        "refused": {reason: refused[reason] for reason in REASONS if reason in refused},
-        "merged": {rule: merged[rule] for rule in MERGES if rule in merged},
-        "prompts": len(table),
-        "sources": [_source(source, by_source.get(index, rows.clear()), table) for index, source in enumerate(sources)],
-        "overlap": overlap(table["sources"]),
-        "licences": _counts(table["licence"]),
-        "languages": _counts(table["language"]),
-        "flags": _counts(table["flags"].explode().drop_nulls()),
-        "words": _quantiles(table["n_words"]),
-        "scores": {
-            name.removeprefix("score_"): _quantiles(table[name]) for name in table.columns if name.startswith("score_")
-        },
-        "styled": int((table["style"] != "").sum()),
-        "clusters": {
-            "with_duplicates": int((table["cluster_size"] > 1).sum()),
-            "largest": int(table["cluster_size"].max() or 0),  # type: ignore[arg-type]
-        },
-    }
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = [_OfSource(source) for source in sources]
+        self._sets, self._licences = Counter[tuple[str, ...]](), Counter[str]()
+        self._languages, self._flags = Counter[str](), Counter[str]()
+        self._styled, self._merged, self._largest = 0, 0, 0
+        self._measures: list[pl.DataFrame] = []
+
+    def count(self, source: int, rows: pl.DataFrame, table: pl.DataFrame) -> None:
+        """Some rows of one source, and those of them that are prompts of the corpus.
+
+        Args:
+            source: its place among the sources.
+            rows: `reason` and `rule` of each.
+            table: all columns of the prompts.
+        """
+        self._sources[source].count(rows, table)
+        sets = table.group_by("sources").len()
+        self._sets.update({tuple(names): count for names, count in sets.iter_rows()})
+        for counter, column in (
+            (self._licences, table["licence"]),
+            (self._languages, table["language"]),
+            (self._flags, table["flags"].explode()),
+        ):
+            _add(counter, column)
+        self._styled += int((table["style"] != "").sum())
+        self._merged += int((table["cluster_size"] > 1).sum())
+        self._largest = max(self._largest, table["cluster_size"].max() or 0)  # type: ignore[type-var]
+        self._measures.append(table.select("n_words", pl.col("^score_.*$")))
+
+    def result(self) -> dict[str, Any]:
+        """Contents of `stats.json`."""
+        refused, merged = Counter[str](), Counter[str]()
+        for source in self._sources:
+            refused.update(source.refused)
+            merged.update(source.merged)
+        measures = pl.concat(self._measures)
+        return {
+            "read": sum(source.read for source in self._sources),
+            "refused": {reason: refused[reason] for reason in REASONS if reason in refused},
+            "merged": {rule: merged[rule] for rule in MERGES if rule in merged},
+            "prompts": len(measures),
+            "sources": [source.result() for source in self._sources],
+            "overlap": _overlap(self._sets),
+            "licences": _sorted(self._licences),
+            "languages": _sorted(self._languages),
+            "flags": _sorted(self._flags),
+            "words": _quantiles(measures["n_words"]),
+            "scores": {
+                name.removeprefix("score_"): _quantiles(measures[name])
+                for name in measures.columns
+                if name.startswith("score_")
+            },
+            "styled": self._styled,
+            "clusters": {"with_duplicates": self._merged, "largest": self._largest},
+        }
+
+    def words(self) -> pl.Series:
+        """How many words each prompt has."""
+        return pl.concat([measures["n_words"] for measures in self._measures])
 
 
-def overlap(sources: pl.Series) -> dict[str, dict[str, int]]:
-    """Prompts that two sources have in common, and on the diagonal those that one has.
+class _OfSource:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.read, self._kept, self._only_here = 0, 0, 0
+        self.refused, self.merged = Counter[str](), Counter[str]()
 
-    Args:
-        sources: lists of source names, sorted, of each prompt.
-    """
-    sets = sources.to_frame("set").group_by("set").len()
-    names = sorted({name for each in sets["set"] for name in each})
+    def count(self, rows: pl.DataFrame, table: pl.DataFrame) -> None:
+        self.read += len(rows)
+        self._kept += len(table)
+        self._only_here += int((table["sources"].list.len() == 1).sum())
+        _add(self.refused, rows["reason"])
+        _add(self.merged, rows.filter(pl.col("reason").is_null())["rule"])
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "name": self._source.name,
+            "file": self._source.file,
+            "licence": self._source.licence,
+            **self._source.treatment(),
+            "read": self.read,
+            "kept": self._kept,
+            "only_here": self._only_here,
+            "refused": _sorted(self.refused),
+            "merged": _sorted(self.merged),
+        }
+
+
+def _overlap(sets: Counter[tuple[str, ...]]) -> dict[str, dict[str, int]]:
+    """Prompts that two sources have in common, and on the diagonal those that one has."""
+    names = sorted({name for each in sets for name in each})
     matrix = {name: dict.fromkeys(names, 0) for name in names}
-    for each, count in sets.iter_rows():
+    for each, count in sets.items():
         for one, other in combinations_with_replacement(sorted(each), 2):
             matrix[one][other] += count
             if one != other:
@@ -59,29 +118,13 @@ def overlap(sources: pl.Series) -> dict[str, dict[str, int]]:
     return matrix
 
 
-def _source(source: Source, rows: pl.DataFrame, table: pl.DataFrame) -> dict[str, Any]:
-    alone = table["sources"].list.len() == 1
-    return {
-        "name": source.name,
-        "file": source.file,
-        "licence": source.licence,
-        **source.treatment(),
-        "read": len(rows),
-        "kept": int((table["source"] == source.name).sum()),
-        "only_here": int((alone & (table["source"] == source.name)).sum()),
-        "refused": _counts(rows["reason"].drop_nulls()),
-        "merged": _counts(_merged(rows)["rule"]),
-    }
+def _add(counter: Counter[str], values: pl.Series) -> None:
+    counter.update(dict(values.drop_nulls().value_counts().iter_rows()))
 
 
-def _merged(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("reason").is_null() & pl.col("rule").is_not_null())
-
-
-def _counts(values: pl.Series) -> dict[str, int]:
-    """Value → how often, most frequent first."""
-    table = values.rename("value").value_counts(name="count").sort(["count", "value"], descending=[True, False])
-    return dict(table.iter_rows())
+def _sorted(counter: Counter[str]) -> dict[str, int]:
+    """Most frequent first."""
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _quantiles(values: pl.Series) -> dict[str, float]:

@@ -1,29 +1,32 @@
-"""Files of a corpus."""
+"""The second pass over all rows: what became of each, and the prompts that stay on their way to their shard."""
 
-import math
 from collections.abc import Sequence
-from hashlib import blake2b
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
+import pyarrow.parquet as pq
 
-from infra.progress import track
-from prompts.corpus import CLUSTERS, REJECTS, TEXTS
+from infra.progress import Meter
+from prompts.corpus import CLUSTERS, REJECTS
+from prompts.dedup.pairs import RULES
+from prompts.dedup.split import split_style
+from prompts.distinct import Distinct
 from prompts.identifiers import as_hex
-from prompts.licences import strictness
+from prompts.origins import Origins
 from prompts.parameters import PARAMETERS
-from prompts.prepare import read_prepared
+from prompts.policy import Policy
+from prompts.prepare import batches
 from prompts.rows import REASONS
-from prompts.selection import Selection
+from prompts.selection import VERDICTS, Selection
+from prompts.shards import Shards, plain
 from prompts.sources import Source
-from prompts.strings import strings_of
+from prompts.statistics import Statistics
 
-SHARD_ROWS = 250_000
-_TEXT_BATCH = 65_536
-_HOLDOUT_SALT = np.uint64(0x9E3779B97F4A7C15)
+EXACT = "exact"
 
 _COLUMNS = {
     "prompt_id": pl.String,
@@ -45,137 +48,114 @@ _COLUMNS = {
 """Of every corpus; the scores of its recipe follow."""
 
 
-def corpus_table(
-    selection: Selection, sources: Sequence[Source], prepared: Sequence[Path], scores: Sequence[str]
-) -> pl.DataFrame:
-    """All prompts that stay with all their columns, sorted by `prompt_id`."""
-    prompts = selection.prompts
-    columns = ["text", "language", "flags", "parameters", "source_row", *(f"score_{name}" for name in scores)]
-    in_order = prompts.sort("row")
-    mask = pl.repeat(False, len(selection.rows), eager=True).scatter(in_order["row"], True)
-    described = read_prepared(prepared, columns, mask).with_columns(in_order["row"])
-    table = prompts.join(described, on="row", how="left", maintain_order="left")
-    names = pl.Series([source.name for source in sources], dtype=pl.String)
-    first = selection.rows["source"].gather(table["row"])
-    table = table.with_columns(
-        as_hex(table["id"].to_numpy()).alias("prompt_id"),
-        source=names.gather(first),
-        n_words=pl.col("score_n_words").cast(pl.Int32),
-    )
-    table = table.join(_origins(selection.rows, sources), on="id", how="left", maintain_order="left")
-    return table.select("id", *(pl.col(name).cast(kind) for name, kind in _COLUMNS.items()), pl.col("^score_.*$")).drop(
-        "score_n_words"
-    )
+@dataclass(frozen=True)
+class Decided:
+    """All that was decided on the rows of a corpus."""
+
+    sources: Sequence[Source]
+    prepared: Sequence[Path]
+    policy: Policy
+    distinct: Distinct
+    selection: Selection
 
 
-def _origins(rows: pl.DataFrame, sources: Sequence[Source]) -> pl.DataFrame:
-    """Of each prompt that stays all sources and licences, the licence that binds and the weight that counts."""
-    licences = sorted({source.licence for source in sources}, key=lambda name: (strictness(name), name))
-    names = [source.name for source in sources]
-    weights = [source.config.weight for source in sources]
-    step = pl.Series([licences.index(source.licence) for source in sources], dtype=pl.UInt16)
-    pairs = rows.lazy().filter(pl.col("kept").is_not_null()).select(id="kept", source="source").unique()
-    grouped = pairs.group_by("id").agg(pl.col("source").sort()).collect()
-    # Few different sets of sources, many prompts: say what each set means once.
-    sets = grouped.select(pl.col("source").unique()).to_series() if len(grouped) else grouped["source"]
-    meanings = pl.DataFrame(
-        {
-            "source": sets,
-            "sources": [[names[index] for index in each] for each in sets],
-            "licences": [sorted({licences[step[index]] for index in each}) for each in sets],
-            "licence": [licences[max(step[index] for index in each)] for each in sets],
-            "weight": [max(weights[index] for index in each) for each in sets],
-        },
-        schema={
-            "source": pl.List(pl.UInt16),
-            "sources": pl.List(pl.String),
-            "licences": pl.List(pl.String),
-            "licence": pl.String,
-            "weight": pl.Float32,
-        },
-    )
-    return grouped.join(meanings, on="source", how="left").drop("source")
+def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statistics: Statistics, folder: Path) -> None:
+    """Write `clusters.parquet` and `rejects.parquet`, and give the prompts that stay to their shards.
 
-
-def content_digest(table: pl.DataFrame) -> str:
-    """A digest of what a corpus holds, whatever files its rows were read from."""
-    content = blake2b(digest_size=16)
-    for column in (
-        *(table[name] for name in ("prompt_id", "text", "source", "licence")),
-        *(table[name].list.join("\x1f") for name in ("sources", "licences", "flags")),
-        table["parameters"].drop_nulls().struct.json_encode(),
-    ):
-        strings = strings_of(column)
-        content.update((strings.offsets - strings.offsets[0]).tobytes())
-        content.update(strings.data[strings.offsets[0] : strings.offsets[-1]].data)
-    content.update(table["cluster_size"].to_numpy().astype("<i4").tobytes())
-    content.update(table["weight"].to_numpy().astype("<f4").tobytes())
-    return content.hexdigest()
-
-
-def write_prompts(table: pl.DataFrame, holdout: float, folder: Path) -> dict[str, int]:
-    """Parquet shards of each split, and what training reads once more where it can be mapped into memory.
-
-    Returns:
-        Split → prompts.
+    Args:
+        decided: on the rows.
+        scores: that the corpus has, `n_words` among them.
+        shards: take the prompts.
+        statistics: count rows and prompts.
+        folder: of the corpus.
     """
-    limit = round(holdout * 2**32)
-    held = (table["id"].to_numpy() * _HOLDOUT_SALT >> np.uint64(32)) < limit
-    (folder / "data").mkdir()
-    splits = {"train": table.filter(~held), "holdout": table.filter(held)}
-    for split, rows in splits.items():
-        if len(rows):
-            _write_shards(rows.drop("id"), split, folder / "data")
-    training = splits["train"].select("text", "cluster_size", "weight").to_arrow(compat_level=pl.CompatLevel.oldest())
-    training = training.combine_chunks()
-    with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, training.schema) as writer:
-        writer.write_table(training, max_chunksize=_TEXT_BATCH)
-    return {split: len(rows) for split, rows in splits.items() if len(rows)}
+    lengths = [_rows(folder) for folder in decided.prepared]
+    origins = Origins(decided.sources, lengths, decided.distinct, decided.selection)
+    columns = ["source_row", "text", "flags", "parameters", *(f"score_{name}" for name in scores)]
+    start = 0
+    with (
+        _File(folder / CLUSTERS) as clusters,
+        _File(folder / REJECTS) as rejects,
+        Meter("writing rows", sum(lengths)) as meter,
+    ):
+        for index, (source, prepared) in enumerate(zip(decided.sources, decided.prepared, strict=True)):
+            wanted = list(dict.fromkeys([*decided.policy.columns(index), *columns]))
+            for batch in batches(prepared, wanted):
+                rows = _with_fate(decided.policy.refuse(batch, index), start, decided)
+                clusters.write(_clusters(rows, source))
+                rejects.write(_rejects(rows, source))
+                table = _table(rows.filter("stays"), source, decided.selection, origins, scores)
+                statistics.count(index, rows, table)
+                shards.add(table)
+                start += len(rows)
+                meter.reach(start)
 
 
-def _write_shards(rows: pl.DataFrame, split: str, folder: Path) -> None:
-    import pyarrow.parquet as pq
-
-    shards = math.ceil(len(rows) / SHARD_ROWS)
-    for shard in track(range(shards), f"writing {split}"):
-        path = folder / f"{split}-{shard:05d}-of-{shards:05d}.parquet"
-        part = rows.slice(shard * SHARD_ROWS, SHARD_ROWS).to_arrow(compat_level=pl.CompatLevel.oldest())
-        pq.write_table(_plain(part), path, compression="zstd")
+def _rows(prepared: Path) -> int:
+    return sum(len(batch) for batch in batches(prepared, ["source_row"]))
 
 
-def write_clusters(rows: pl.DataFrame, sources: Sequence[Source], folder: Path) -> None:
-    """What became of every source row: `source, source_row, prompt_id, kept_prompt_id, rule`."""
-    import pyarrow.parquet as pq
+def _with_fate(rows: pl.DataFrame, start: int, decided: Decided) -> pl.DataFrame:
+    """With `prompt` (-1: none), `kept` (id of the prompt that stands for it), `rule`, `stays`; and the last reasons."""
+    distinct, selection = decided.distinct, decided.selection
+    prompts = distinct.prompt_of_row[start : start + len(rows)]
+    some, good = np.maximum(prompts, 0), prompts >= 0
+    verdicts = pl.Series(VERDICTS).gather(selection.verdicts[some])
+    details = [selection.details.get(prompt) for prompt in some] if selection.details else None
+    kept, first = selection.kept[some], distinct.rows[some] == np.arange(start, start + len(rows))
+    stands = good & (kept >= 0)
+    rules = pl.Series(["", *RULES.values()]).gather(selection.rules[some])
+    refused = pl.Series(good & (kept < 0))
+    return rows.with_columns(
+        prompt=pl.Series(prompts),
+        kept=pl.when(pl.Series(stands)).then(pl.Series(distinct.ids[np.maximum(kept, 0)])),
+        stays=pl.Series(stands & first & (kept == some)),
+        reason=pl.when(refused).then(verdicts).otherwise("reason"),
+        detail=pl.when(refused).then(pl.Series(details, dtype=pl.String) if details else None).otherwise("detail"),
+        rule=pl.when(refused)
+        .then(verdicts)
+        .when(pl.Series(stands & ~first))
+        .then(pl.lit(EXACT))
+        .when(pl.Series(stands & (selection.rules[some] != 0)))
+        .then(rules)
+        .otherwise("reason"),
+    )
 
-    table = rows.select(
-        source=_names(rows, sources),
-        source_row="source_row",
+
+def _clusters(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """What became of every row."""
+    return rows.select(
+        pl.lit(source.name).alias("source"),
+        "source_row",
         prompt_id=_hex(rows["id"]),
-        kept_prompt_id=_hex(rows["kept"]),
-        rule=pl.col("rule").cast(pl.Categorical),
-    ).to_arrow(compat_level=pl.CompatLevel.oldest())
-    columns: Any = ["source", "rule"]  # either kind of argument is meant
-    pq.write_table(_plain(table), folder / CLUSTERS, compression="zstd", use_dictionary=columns)
+        kept_prompt_id=_hex(rows["kept"].cast(pl.UInt64)),
+        rule="rule",
+    )
 
 
-def write_rejects(rows: pl.DataFrame, sources: Sequence[Source], prepared: Sequence[Path], folder: Path) -> None:
+def _rejects(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Rows that no prompt of the corpus stands for, with their text and reason."""
-    import pyarrow.parquet as pq
-
-    mask = rows["reason"].is_not_null()
-    refused = rows.filter(mask)
+    refused = rows.filter(pl.col("reason").is_not_null())
     assert set(refused["reason"]) <= REASONS.keys()
-    texts = read_prepared(prepared, ["text"], mask)
-    table = pl.concat([refused.with_columns(source=_names(refused, sources)), texts], how="horizontal").select(
-        pl.col("source").cast(pl.String), "source_row", pl.col("text").cast(pl.String), "reason",
-        pl.col("detail").cast(pl.String),
-    )  # fmt: skip
-    pq.write_table(_plain(table.to_arrow(compat_level=pl.CompatLevel.oldest())), folder / REJECTS, compression="zstd")
+    return refused.select(
+        pl.lit(source.name).alias("source"), "source_row", pl.col("text", "reason", "detail").cast(pl.String)
+    )
 
 
-def _names(rows: pl.DataFrame, sources: Sequence[Source]) -> pl.Series:
-    names = pl.Series([source.name for source in sources], dtype=pl.Categorical)
-    return names.gather(rows["source"]).alias("source")
+def _table(
+    rows: pl.DataFrame, source: Source, selection: Selection, origins: Origins, scores: Sequence[str]
+) -> pl.DataFrame:
+    """Prompts that stay, with all their columns and `id`."""
+    prompts = rows["prompt"].to_numpy()
+    parts = split_style(rows["text"], selection.near, selection.places[prompts])
+    table = pl.concat([rows, parts, origins.of(prompts)], how="horizontal").with_columns(
+        as_hex(rows["id"].to_numpy()).alias("prompt_id"),
+        source=pl.lit(source.name),
+        n_words="score_n_words",
+        cluster_size=pl.Series(selection.sizes[prompts]),
+    )
+    scored = (pl.col(f"score_{name}") for name in scores if name != "n_words")
+    return table.select("id", *(pl.col(name).cast(kind) for name, kind in _COLUMNS.items()), *scored)
 
 
 def _hex(ids: pl.Series) -> pl.Series:
@@ -183,16 +163,38 @@ def _hex(ids: pl.Series) -> pl.Series:
     return digits if ids.null_count() == 0 else pl.select(pl.when(ids.is_not_null()).then(digits)).to_series()
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """With the types that every reader knows: plain strings, lists and structs."""
-    return table.cast(pa.schema([field.with_type(_plain_type(field.type)) for field in table.schema]))
+class _File:
+    """A Parquet file that is written batch by batch; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pl.DataFrame] = []
+
+    def __enter__(self) -> "_File":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._waiting:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, rows: pl.DataFrame) -> None:
+        self._waiting.append(rows)
+        if sum(map(len, self._waiting)) >= _ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        table = plain(pl.concat(self._waiting).to_arrow(compat_level=pl.CompatLevel.oldest()))
+        self._waiting.clear()
+        columns: Any = ["source", "rule", "reason"]  # either kind of argument is meant
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", use_dictionary=columns)
+        self._writer.write_table(table)
 
 
-def _plain_type(kind: Any) -> Any:
-    if pa.types.is_large_string(kind) or pa.types.is_dictionary(kind):
-        return pa.string()
-    if pa.types.is_large_list(kind):
-        return pa.list_(_plain_type(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
-    return kind
+_ROW_GROUP = 500_000
+"""Rows; few large groups are read faster than many small ones."""

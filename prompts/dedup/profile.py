@@ -45,7 +45,8 @@ def make_profile(tokens: Tokens, workspace: Workspace | None = None) -> Profile:
         tokens.words, tokens.borders, tokens.offsets, tokens.hashes, tokens.kinds, SEGMENT, FUNCTION,
         sets, sizes, offsets, *segments, counts,
     )  # fmt: skip
-    return Profile(sets, sizes, offsets, *(array[:total] for array in segments), counts)
+    segment_sets, own, own_sizes, starts = (array[:total] for array in segments)
+    return Profile(sets, sizes, offsets, segment_sets, own, own_sizes, starts, counts)
 
 
 @kernel()

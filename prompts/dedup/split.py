@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from prompts.dedup.near import NearDuplicates
 from prompts.kernels import kernel
@@ -10,17 +11,19 @@ from prompts.strings import Strings, series_of, strings_of
 _TRIMMED = np.array([byte in b" ,;.|:-\t\n" for byte in range(256)])
 
 
-def split_style(texts: pl.Series, near: NearDuplicates) -> pl.DataFrame:
+def split_style(texts: pl.Series, near: NearDuplicates, places: NDArray[np.int64] | None = None) -> pl.DataFrame:
     """Columns `subject` and `style`, both as they are written; a prompt that is all style is its own subject.
 
     Args:
-        texts: those that `near` was found in.
+        texts: some of those that `near` was found in.
+        places: where `near` has each of them; default: these are all, in order.
     """
     data, offsets = strings_of(texts)
     tokens, profile, style = near.tokens, near.profile, near.style
     parts = _split(
         data,
         offsets,
+        np.arange(len(texts)) if places is None else places,
         tokens.places,
         tokens.offsets,
         profile.segment_offsets,
@@ -35,14 +38,17 @@ def split_style(texts: pl.Series, near: NearDuplicates) -> pl.DataFrame:
 
 
 @kernel()
-def _split(data, offsets, places, word_offsets, segment_offsets, segment_starts, is_style, trimmed):
+def _split(data, offsets, prompts, places, word_offsets, segment_offsets, segment_starts, is_style, trimmed):
     rows = len(offsets) - 1
-    size = offsets[rows] - offsets[0] + 2 * len(is_style) + 1
+    size = offsets[rows] - offsets[0] + 1
+    for prompt in prompts:
+        size += 2 * (segment_offsets[prompt + 1] - segment_offsets[prompt])
     subject, tail = np.empty(size, np.uint8), np.empty(size, np.uint8)
     subject_ends, tail_ends = np.zeros(rows + 1, np.int64), np.zeros(rows + 1, np.int64)
     used = np.zeros(2, np.int64)
     for row in range(rows):
-        begin, end = segment_offsets[row], segment_offsets[row + 1]
+        prompt = prompts[row]
+        begin, end = segment_offsets[prompt], segment_offsets[prompt + 1]
         plain = True
         for segment in range(begin, end):
             plain = plain and is_style[segment]
@@ -56,7 +62,7 @@ def _split(data, offsets, places, word_offsets, segment_offsets, segment_starts,
                 segment += 1
             following = offsets[row + 1]
             if segment < end:
-                following = offsets[row] + places[word_offsets[row] + segment_starts[segment]]
+                following = offsets[row] + places[word_offsets[prompt] + segment_starts[segment]]
             stop = following
             while start < stop and trimmed[data[stop - 1]]:
                 stop -= 1

@@ -170,7 +170,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(PIECES, min_size=1, max_size=12), data=st.data())
-def test_neither_order_nor_sharding_changes_the_version(tmp_path_factory, rows, data):
+def test_neither_order_nor_sharding_nor_memory_changes_the_version(tmp_path_factory, rows, data):
     root = tmp_path_factory.mktemp("order")
     shuffled = data.draw(st.permutations(rows))
     cut = data.draw(st.integers(0, len(rows)))
@@ -178,8 +178,9 @@ def test_neither_order_nor_sharding_changes_the_version(tmp_path_factory, rows, 
     for name, part in (("part-0", shuffled[:cut]), ("part-1", shuffled[cut:])):
         pl.DataFrame({"text": part}, schema={"text": pl.String}).write_parquet(root / f"{name}.parquet")
     found = []
-    for name in ("whole", "part-*"):
-        config = CorpusConfig(name=name[:4], sources=[SourceConfig(path=str(root / f"{name}.parquet"), name="s")])
+    for name, memory in (("whole", 2.0), ("part-*", 1e-6)):
+        source = SourceConfig(path=str(root / f"{name}.parquet"), name="s")
+        config = CorpusConfig(name=name[:4], sources=[source], memory_gb=memory)
         try:
             folder = build_corpus(config, root / "corpora")
         except InputError as error:
@@ -190,6 +191,19 @@ def test_neither_order_nor_sharding_changes_the_version(tmp_path_factory, rows, 
         assert len(clusters) == len(rows)
         assert set(clusters["kept_prompt_id"].drop_nulls()) == set(rows_of(folder)["prompt_id"])
     assert found[0] == found[1]
+
+
+def test_the_size_of_shards_does_not_change_the_version(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("\n".join(f"a cube of {word}" for word in "iron clay wool jade salt wax".split()))
+    config = CorpusConfig(sources=str(tmp_path / "a.txt"), holdout=0.3)
+    whole = build_corpus(config, tmp_path / "whole")
+    monkeypatch.setattr("prompts.shards.SHARD_ROWS", 2)
+    parts = build_corpus(config, tmp_path / "parts")
+    assert parts.name == whole.name
+    assert len(list((parts / "data").glob("train-*-of-00002.parquet"))) == 2, "four of six"
+    assert rows_of(parts).equals(rows_of(whole))
+    assert (parts / "text.arrow").is_file() and open_corpus(parts)[:] == open_corpus(whole)[:]
+    assert not (parts / "scratch").exists()
 
 
 def test_words_of_scripts_without_spaces_are_counted(build):
@@ -318,4 +332,4 @@ def test_opening_what_is_no_whole_corpus(sample_corpus, tmp_path):
 def test_other_content_needs_another_revision_of_the_rules(sample_corpus):
     """When this fails and no sample has changed, the rules have: raise `prompts.clean.RULES`, then this digest."""
     content = rows_of(sample_corpus).write_json() + pl.read_parquet(sample_corpus / "rejects.parquet").write_json()
-    assert (RULES, hashlib.sha256(content.encode()).hexdigest()[:16]) == (2, "0c0e84b98299bdb4")
+    assert (RULES, hashlib.sha256(content.encode()).hexdigest()[:16]) == (3, "0c0e84b98299bdb4")

@@ -34,9 +34,9 @@ def test_a_source_added_is_as_if_it_had_been_there_from_the_start(home, tmp_path
 
 def test_only_the_new_source_is_read_again(home, tmp_path):
     prepared = tmp_path / "corpora" / ".prepared"
-    before = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows.parquet")}
+    before = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows-*.parquet")}
     build_corpus(extended(find_version(home), [SourceConfig(path=str(tmp_path / "b.txt"))]), tmp_path / "corpora")
-    after = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows.parquet")}
+    after = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows-*.parquet")}
     assert before.items() < after.items() and len(after) == 2
 
 

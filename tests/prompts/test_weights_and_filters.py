@@ -44,7 +44,7 @@ def refused(folder: Path) -> list[tuple]:
 
 
 def prepared(tmp_path: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (tmp_path / "corpora" / ".prepared").glob("*/rows.parquet")}
+    return {path: path.stat().st_mtime_ns for path in (tmp_path / "corpora" / ".prepared").glob("*/rows-*.parquet")}
 
 
 def test_a_source_has_limits_of_its_own(tmp_path, files):
