@@ -23,6 +23,7 @@ from infra.settings import settings
 from prompts.build import LeftOut, build_from, scores_of
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats
+from prompts.engine import Engine, engine_of
 from prompts.novelty import Novelty, novelty
 from prompts.prepare import prepare
 from prompts.rows import MERGES, REASONS
@@ -49,10 +50,11 @@ _PATIENT: dict[str, Any] = {
 
 
 @task(task_run_name="prepare {name}", **_PATIENT)
-def prepare_source(name: str, source: SourceConfig, config: CorpusConfig, stop: Event) -> Source:
+def prepare_source(name: str, source: SourceConfig, config: CorpusConfig, engine: Engine, stop: Event) -> Source:
     """Find one source, read it and describe its rows, or find that done."""
     found = find_source(source, name)
-    prepare(replace(found, open=lambda: _until(stop, found.open())), scores_of(config), settings().corpora)
+    stoppable = replace(found, open=lambda: _until(stop, found.open()))
+    prepare(stoppable, scores_of(config), settings().corpora, engine)
     return found
 
 
@@ -64,10 +66,10 @@ def find_evaluation_prompts(config: CorpusConfig) -> list[Source]:
 
 @task(task_run_name="select and write", cache_policy=NO_CACHE)
 def write_corpus(
-    config: CorpusConfig, sources: list[Source], held_out: list[Source], missing: list[LeftOut]
+    config: CorpusConfig, sources: list[Source], held_out: list[Source], engine: Engine, missing: list[LeftOut]
 ) -> StageResult:
     """Rows of all prepared sources → a version of the corpus."""
-    return corpus_result(build_from(config, sources, held_out, settings().corpora, missing))
+    return corpus_result(build_from(config, sources, held_out, settings().corpora, engine, missing))
 
 
 @flow(name="corpus", task_runner=_SIDE_BY_SIDE)
@@ -83,8 +85,9 @@ def corpus_flow(config: CorpusConfig, keep_going: bool = False) -> StageResult:
         UnavailableError: a source cannot be fetched, now and on all later tries.
         BusyError: another run is building this corpus.
     """
-    sources, held_out, missing = _prepare_all(config, keep_going)
-    result = write_corpus(config, sources, held_out, missing)
+    with engine_of(config) as engine:
+        sources, held_out, missing = _prepare_all(config, engine, keep_going)
+        result = write_corpus(config, sources, held_out, engine, missing)
     stats, news = corpus_stats(result.folder), novelty(result.folder)
     facts = {**result.facts, "new prompts": news.new, "compared with": news.previous or "nothing: the first version"}
     leave_artifact("corpus", replace(result, facts=facts), *_funnel(stats), *_origins(stats, news))
@@ -92,13 +95,15 @@ def corpus_flow(config: CorpusConfig, keep_going: bool = False) -> StageResult:
     return replace(result, facts=facts)
 
 
-def _prepare_all(config: CorpusConfig, keep_going: bool) -> tuple[list[Source], list[Source], list[LeftOut]]:
+def _prepare_all(
+    config: CorpusConfig, engine: Engine, keep_going: bool
+) -> tuple[list[Source], list[Source], list[LeftOut]]:
     """Sources in their order, evaluation prompts, and sources that are not to be had."""
     stop = Event()
     names = source_names(config.sources)
     evaluation: PrefectFuture[Any] = find_evaluation_prompts.submit(config)
     futures: dict[PrefectFuture[Any], int] = {
-        prepare_source.submit(name, source, config, stop): index
+        prepare_source.submit(name, source, config, engine, stop): index
         for index, (name, source) in enumerate(zip(names, config.sources, strict=True))
     }
     found: dict[int, Source] = {}

@@ -19,8 +19,8 @@ from prompts.charts import write_charts
 from prompts.clean import RULES
 from prompts.config import CorpusConfig
 from prompts.corpus import CONFIG, STATS
-from prompts.dedup.engine import Threads
 from prompts.distinct import Distinct, find_distinct
+from prompts.engine import Engine, engine_of
 from prompts.policy import Policy
 from prompts.prepare import prepare
 from prompts.rows import REASONS
@@ -34,7 +34,7 @@ from prompts.writing import Decided, write_rows
 
 _STAGING = ".staging"
 _SCRATCH = "scratch"
-_NOT_CONTENT = {"name", "sources", "evaluation_prompts", "new_prompts_for_event", "memory_gb"}
+_NOT_CONTENT = {"name", "sources", "evaluation_prompts", "new_prompts_for_event", "engine", "memory_gb"}
 """Of a configuration: what a corpus is called, who is told and how it is made, and what counts by its content."""
 
 
@@ -69,18 +69,19 @@ def build_corpus(config: CorpusConfig, root: Path, *, keep_going: bool = False) 
         BusyError: another run is building this corpus.
     """
     held_out = find_sources(config.evaluation_prompts)
-    if not keep_going:
-        return build_from(config, find_sources(config.sources), held_out, root)
-    sources, missing = [], []
-    for source, name in zip(config.sources, source_names(config.sources), strict=True):
-        try:
-            found = find_source(source, name)
-            prepare(found, scores_of(config), root)
-            sources.append(found)
-        except (InputError, UnavailableError) as error:
-            missing.append(LeftOut(name, source.path, error.message))
-            console.print(f"{name} is left out: {error}", markup=False, soft_wrap=True)
-    return build_from(config, sources, held_out, root, missing)
+    with engine_of(config) as engine:
+        if not keep_going:
+            return build_from(config, find_sources(config.sources), held_out, root, engine)
+        sources, missing = [], []
+        for source, name in zip(config.sources, source_names(config.sources), strict=True):
+            try:
+                found = find_source(source, name)
+                prepare(found, scores_of(config), root, engine)
+                sources.append(found)
+            except (InputError, UnavailableError) as error:
+                missing.append(LeftOut(name, source.path, error.message))
+                console.print(f"{name} is left out: {error}", markup=False, soft_wrap=True)
+        return build_from(config, sources, held_out, root, engine, missing)
 
 
 def build_from(
@@ -88,9 +89,10 @@ def build_from(
     sources: Sequence[Source],
     held_out: Sequence[Source],
     root: Path,
+    engine: Engine,
     missing: Sequence[LeftOut] = (),
 ) -> Path:
-    """`build_corpus` of sources that were found before, without those that are `missing`."""
+    """`build_corpus` of sources that were found before, without those that are `missing`, by the work of `engine`."""
     if not sources:
         raise InputError(
             "no source can be read: " + "; ".join(f"{source.name} ({source.reason})" for source in missing),
@@ -106,7 +108,7 @@ def build_from(
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
-            facts = _build(config, sources, held_out, root, missing, staging)
+            facts = _build(config, sources, held_out, root, engine, missing, staging)
             folder = home / facts["version"]
             seal(staging, kind="corpus", inputs=inputs, facts=facts)
             publish(staging, folder)
@@ -152,12 +154,13 @@ def _build(
     sources: Sequence[Source],
     held_out: Sequence[Source],
     root: Path,
+    engine: Engine,
     missing: Sequence[LeftOut],
     folder: Path,
 ) -> dict[str, Any]:
     scratch = folder / _SCRATCH
     scratch.mkdir()
-    shards, statistics = _decide(config, sources, prompts_of(held_out), root, folder, scratch)
+    shards, statistics = _decide(config, sources, prompts_of(held_out), root, engine, folder, scratch)
     written = shards.write(folder)
     scratch.rmdir()
     content: dict[str, Any] = {"rules": RULES, "policy": _policy(config, sources), "content": written.digest}
@@ -189,16 +192,20 @@ def _build(
 
 
 def _decide(
-    config: CorpusConfig, sources: Sequence[Source], evaluation: Sequence[str], root: Path, folder: Path, scratch: Path
+    config: CorpusConfig,
+    sources: Sequence[Source],
+    evaluation: Sequence[str],
+    root: Path,
+    engine: Engine,
+    folder: Path,
+    scratch: Path,
 ) -> tuple[Shards, Statistics]:
     """Decide on all rows, write what became of them, and give those that stay to their shards."""
     scores = scores_of(config)
-    prepared = [prepare(source, scores, root) for source in sources]
+    prepared = [prepare(source, scores, root, engine) for source in sources]
     policy = Policy(config, sources, evaluation)
     distinct = find_distinct(prepared, policy)
-    selection = select(
-        prepared, distinct, config, evaluation, workspace=Workspace(scratch), engine=Threads(config.memory_gb * 1e9)
-    )
+    selection = select(prepared, distinct, config, evaluation, workspace=Workspace(scratch), searcher=engine)
     if not selection.stays.any():
         raise _nothing_left(sources, distinct, selection)
     shards, statistics = Shards(distinct.ids[selection.stays], config.holdout, scratch), Statistics(sources)

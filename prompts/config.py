@@ -127,9 +127,12 @@ class CorpusConfig(Config):
     """Keep no more prompts of one subject than this, those of the largest clusters; default all."""
     holdout: float = Field(default=0.0, ge=0.0, le=0.5)
     """Share of prompts in the split `holdout`, by a hash of their id: a prompt never changes sides."""
+    engine: Literal["local", "ray"] = "local"
+    """What builds it: this process, or Ray Data on the cluster at `PRD_RAY_ADDRESS`, on this machine without one. The
+    machines of a cluster have to share `PRD_HOME`. The result is the same."""
     memory_gb: float = Field(default=2.0, gt=0)
-    """What the search for near-duplicates may hold in tables at a time. A larger corpus is searched in several passes,
-    with the same result."""
+    """What the search for near-duplicates may hold in tables at a time, on a cluster in each task. A larger corpus is
+    searched in several passes, with the same result."""
     new_prompts_for_event: int = Field(default=1000, ge=1)
     """A new version with at least so many prompts that the one before it lacks is announced (`prd.corpus.grown`)."""
 

@@ -13,8 +13,8 @@ from prompts.corpus import CLUSTERS
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
+from prompts.describe import describe
 from prompts.identifiers import as_hex
-from prompts.prepare import describe
 from prompts.scores.policy import refuse_outside
 from prompts.sources import Source, find_sources
 

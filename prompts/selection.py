@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from prompts.config import CorpusConfig
 from prompts.dedup.clusters import cluster, same_meaning
-from prompts.dedup.engine import Engine
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.pairs import TAG
+from prompts.dedup.searcher import Searcher
 from prompts.dedup.split import subject_keys
 from prompts.distinct import Distinct
 from prompts.prepare import batches
@@ -52,7 +52,7 @@ def select(
     evaluation: Sequence[str],
     *,
     workspace: Workspace | None = None,
-    engine: Engine | None = None,
+    searcher: Searcher | None = None,
 ) -> Selection:
     """Decide on every prompt.
 
@@ -62,7 +62,7 @@ def select(
         config: of the corpus.
         evaluation: prompts that must not be in the corpus.
         workspace: of large arrays; default memory.
-        engine: what runs the searches; default threads of this process.
+        searcher: what runs the searches; default threads of this process.
     """
     count = len(distinct.ids)
     by_row = np.argsort(distinct.rows)
@@ -75,7 +75,7 @@ def select(
         config.near,
         trust=trust,
         workspace=workspace,
-        engine=engine,
+        searcher=searcher,
     )
     pairs = near.pairs.copy()
     pairs[:, :2] = np.concatenate([by_row, rest])[pairs[:, :2]]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from prompts.dedup import joins, slips
 from prompts.dedup.config import NearConfig
-from prompts.dedup.engine import Engine, Threads
 from prompts.dedup.known import known_words
 from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.profile import Profile, make_profile
+from prompts.dedup.searcher import Searcher, Threads
 from prompts.dedup.searches import Job, Material, Search, misspelt, rewritten, tagged
 from prompts.dedup.style import Style, learn_style
 from prompts.dedup.tables import parts_for
@@ -39,7 +39,7 @@ def find_near_duplicates(
     *,
     trust: NDArray[np.int64] | None = None,
     workspace: Workspace | None = None,
-    engine: Engine | None = None,
+    searcher: Searcher | None = None,
 ) -> NearDuplicates:
     """Find all pairs of prompts that mean the same.
 
@@ -49,9 +49,9 @@ def find_near_duplicates(
         trust: [N] the prompts, those that are sooner compared first; default: in their order. It matters only where so
             many are alike that not all of them are compared.
         workspace: of the large arrays; default memory.
-        engine: what runs the searches; default threads of this process.
+        searcher: what runs the searches; default threads of this process.
     """
-    engine, workspace = engine or Threads(), workspace or Workspace()
+    searcher, workspace = searcher or Threads(), workspace or Workspace()
     t = tokenise([texts] if isinstance(texts, pl.Series) else texts, workspace)
     p = make_profile(t, workspace)
     order = np.argsort(p.sets if trust is None else p.sets[trust], kind="stable")
@@ -61,10 +61,10 @@ def find_near_duplicates(
     leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
     material = Material(t, p, leaders, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig())
     rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
-    slips_found = engine.start(material, _jobs(misspelt, 2 * int(p.counts[rare].sum()) + len(leaders), engine))
-    style = learn_style(t, p, workspace, engine.memory)
-    others = [*_jobs(tagged, len(leaders), engine), *_jobs(rewritten, len(leaders), engine)]
-    rest_found = engine.start(material._replace(style=style), others)
+    slips_found = searcher.start(material, _jobs(misspelt, 2 * int(p.counts[rare].sum()) + len(leaders), searcher))
+    style = learn_style(t, p, workspace, searcher.memory)
+    others = [*_jobs(tagged, len(leaders), searcher), *_jobs(rewritten, len(leaders), searcher)]
+    rest_found = searcher.start(material._replace(style=style), others)
     reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
     misspelt_pairs, rest = slips_found(), rest_found()
     doubts = np.concatenate([found.doubts for found in misspelt_pairs])
@@ -74,6 +74,6 @@ def find_near_duplicates(
     return NearDuplicates(np.unique(np.concatenate(pairs), axis=0), t, p, style)
 
 
-def _jobs(search: Search, keys: int, engine: Engine) -> list[Job]:
-    parts = max(parts_for(keys, engine.memory), engine.parts)
+def _jobs(search: Search, keys: int, searcher: Searcher) -> list[Job]:
+    parts = max(parts_for(keys, searcher.memory), searcher.parts)
     return [Job(search, part, parts) for part in range(parts)]

@@ -194,7 +194,7 @@ def test_neither_order_nor_sharding_nor_memory_changes_the_version(tmp_path_fact
 
 
 def test_the_size_of_shards_does_not_change_the_version(tmp_path, monkeypatch):
-    (tmp_path / "a.txt").write_text("\n".join(f"a cube of {word}" for word in "iron clay wool jade salt wax".split()))
+    (tmp_path / "a.txt").write_text("a cube\na cone\na cup\na cat\na lamp\na fox\n")
     config = CorpusConfig(sources=str(tmp_path / "a.txt"), holdout=0.3)
     whole = build_corpus(config, tmp_path / "whole")
     monkeypatch.setattr("prompts.shards.SHARD_ROWS", 2)

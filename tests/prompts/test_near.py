@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompts.dedup.clusters import cluster, same_meaning
-from prompts.dedup.engine import Threads
 from prompts.dedup.near import find_near_duplicates
 from prompts.dedup.pairs import RULES, TAG
+from prompts.dedup.searcher import Threads
 from prompts.dedup.split import split_style, subject_keys
 from prompts.dedup.tables import parts_for
 from prompts.dedup.tokens import tokenise
@@ -125,9 +125,9 @@ def test_neither_parts_nor_files_nor_batches_change_what_is_found(crowd, tmp_pat
     texts = list(dict.fromkeys([*crowd, *(text for pair in SAME + OTHER for text in pair[:2])]))
     whole = find_near_duplicates(pl.Series(texts))
     batches = [pl.Series(texts[start : start + 7], dtype=pl.String) for start in range(0, len(texts), 7)]
-    engine = Threads(memory=3 * 4000, threads=2)
-    parts = find_near_duplicates(batches, workspace=Workspace(tmp_path), engine=engine)
-    assert len(whole.pairs) > len(SAME) and parts_for(len(texts), engine.memory) > 2
+    searcher = Threads(memory=3 * 4000, threads=2)
+    parts = find_near_duplicates(batches, workspace=Workspace(tmp_path), searcher=searcher)
+    assert len(whole.pairs) > len(SAME) and parts_for(len(texts), searcher.memory) > 2
     assert np.array_equal(parts.pairs, whole.pairs)
     assert np.array_equal(parts.style.segment_is_style, whole.style.segment_is_style)
     assert not list(tmp_path.iterdir()), "files go with their arrays"

@@ -9,7 +9,7 @@ from typing import Protocol
 from prompts.dedup.searches import Found, Job, Material
 
 
-class Engine(Protocol):
+class Searcher(Protocol):
     """Runs jobs, in any order and anywhere."""
 
     memory: float
@@ -38,6 +38,6 @@ class Threads:
         self._pool = ThreadPoolExecutor(threads)
 
     def start(self, material: Material, jobs: Sequence[Job]) -> Callable[[], list[Found]]:
-        """As `Engine.start`."""
+        """As `Searcher.start`."""
         futures = [self._pool.submit(job, material) for job in jobs]
         return lambda: [future.result() for future in futures]

@@ -1,0 +1,87 @@
+"""What does the work of a build: this process, or a Ray cluster. The result is the same."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from infra.progress import track
+from infra.settings import settings
+from prompts.config import CorpusConfig
+from prompts.dedup.searcher import Searcher, Threads
+from prompts.describe import describe, no_rows
+from prompts.sources import Source
+
+ROWS = "rows-*.parquet"
+"""Files of a prepared source; read in the order of their names, they have its rows in order."""
+_BYTES = 1e9
+
+
+class Engine(Searcher, Protocol):
+    """Describes rows, and searches."""
+
+    def describe(self, source: Source, scores: Sequence[str], folder: Path) -> int:
+        """Write what can be said of each row of a source.
+
+        Args:
+            source: to read.
+            scores: names of what is to be measured (`prompts.scores`).
+            folder: for `ROWS`.
+
+        Returns:
+            How many rows there are.
+
+        Raises:
+            InputError: the source cannot be read.
+        """
+        ...
+
+
+class Local(Threads):
+    """This process."""
+
+    def describe(self, source: Source, scores: Sequence[str], folder: Path) -> int:
+        """As `Engine.describe`."""
+        schema = no_rows(scores).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        count = 0
+        with pq.ParquetWriter(rows_file(folder, 0), schema, compression="lz4") as writer:
+            for batch in track(source.batches(), f"reading {source.name} (batches)"):
+                table = describe(batch, scores).to_arrow(compat_level=pl.CompatLevel.oldest())
+                writer.write_table(table.cast(schema))
+                count += len(batch)
+        return count
+
+
+def rows_file(folder: Path, first: int) -> Path:
+    """One file of a prepared source.
+
+    Args:
+        folder: of the source.
+        first: row that it begins with.
+    """
+    return folder / ROWS.replace("*", f"{first:012d}")
+
+
+@contextmanager
+def engine_of(config: CorpusConfig) -> Iterator[Engine]:
+    """What a recipe chooses, for the length of a block.
+
+    Raises:
+        UnavailableError: the Ray cluster does not answer.
+    """
+    memory = config.memory_gb * _BYTES
+    if config.engine == "local":
+        yield Local(memory)
+        return
+    from infra.cluster import ray_session
+    from prompts.on_ray import OnRay
+
+    with ray_session(settings().ray_address, 1, _OBJECT_STORE_MB):
+        yield OnRay(memory)
+
+
+_OBJECT_STORE_MB = 2048
+"""Of a Ray that is started for one build on this machine."""

@@ -1,0 +1,100 @@
+"""The work of a build as tasks of a Ray cluster, through Ray Data.
+
+Batches of rows and parts of searches are independent of each other, so both are mapped over. Prepared rows are written
+where the tasks run, into a folder that all machines of the cluster share.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+import ray.data
+from ray.data import DataContext
+
+from infra.progress import track
+from prompts.dedup.searches import Found, Job, Material
+from prompts.describe import describe, no_rows
+from prompts.engine import rows_file
+from prompts.sources import Source
+
+
+class OnRay:
+    """The Ray cluster that this process is connected to.
+
+    Args:
+        memory: bytes for the tables of one part of a search.
+    """
+
+    def __init__(self, memory: float) -> None:
+        # Reading shows progress; a line for each of Ray's operators says nothing more.
+        DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        self.memory = memory
+        self.parts = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self._pool = ThreadPoolExecutor(1)
+
+    def describe(self, source: Source, scores: Sequence[str], folder: Path) -> int:
+        """As `engine.Engine.describe`: read here, described and written where there is room, while more is read."""
+        count, pending = 0, None
+        with ThreadPoolExecutor(1) as beside:
+            for batches in _some(track(source.batches(), f"reading {source.name} (batches)"), 2 * self.parts):
+                count += pending.result() if pending else 0
+                pending = beside.submit(_describe_all, batches, list(scores), folder)
+            count += pending.result() if pending else 0
+        if not count:
+            no_rows(scores).write_parquet(rows_file(folder, 0))
+        return count
+
+    def start(self, material: Material, jobs: Sequence[Job]) -> Callable[[], list[Found]]:
+        """As `dedup.searcher.Searcher.start`: a task for each job; those of one machine share the material."""
+        return self._pool.submit(_search, ray.put(material), list(jobs)).result
+
+
+def _some(batches: Iterator[pl.DataFrame], number: int) -> Iterator[list[pl.DataFrame]]:
+    while some := list(islice(batches, number)):
+        yield some
+
+
+def _describe_all(batches: list[pl.DataFrame], scores: list[str], folder: Path) -> int:
+    tables = [batch.to_arrow(compat_level=pl.CompatLevel.oldest()) for batch in batches]
+    described: Any = _describe  # Ray's types know no further arguments
+    written = ray.data.from_arrow(tables).map_batches(
+        described, batch_size=None, batch_format="pyarrow", fn_kwargs={"scores": scores, "folder": folder}
+    )
+    return sum(row["rows"] for row in written.iter_rows())
+
+
+def _describe(rows: pa.Table, scores: list[str], folder: Path) -> pa.Table:
+    batch = pl.DataFrame(rows)
+    described = describe(batch, scores).to_arrow(compat_level=pl.CompatLevel.oldest())
+    path = rows_file(folder, batch["source_row"][0])
+    whole = path.with_suffix(".part")  # a task may be lost while it writes, and run again
+    pq.write_table(described, whole, compression="lz4")
+    whole.rename(path)
+    return pa.table({"rows": [len(batch)]})
+
+
+def _search(material: Any, jobs: list[Job]) -> list[Found]:
+    numbers = ray.data.range(len(jobs), override_num_blocks=len(jobs))
+    search: Any = _run
+    found = numbers.map_batches(search, batch_size=1, fn_kwargs={"material": [material], "jobs": jobs}).iter_rows()
+    by_job = {row["job"]: Found(_table(row["pairs"], 3), _table(row["doubts"], 4)) for row in found}
+    return [by_job[number] for number in range(len(jobs))]
+
+
+def _run(numbers: dict[str, np.ndarray], material: list[Any], jobs: list[Job]) -> pa.Table:
+    number = int(numbers["id"][0])
+    found = jobs[number](ray.get(material[0]))  # in a list, so that it is not sent with every task
+    return pa.table({"job": [number], "pairs": [found.pairs.ravel()], "doubts": [found.doubts.ravel()]})
+
+
+def _table(numbers: Any, columns: int) -> np.ndarray:
+    return np.asarray(numbers, np.int32).reshape(-1, columns)
