@@ -55,13 +55,13 @@ class Job(NamedTuple):
 def misspelt(material: Material, part: int, parts: int) -> Found:
     """Pairs that differ in the spelling of one word."""
     t, p, leaders = material.tokens, material.profile, material.leaders
+    ends = slips.word_ends(t.spellings, t.starts)
     rare = slips.rare_words(
-        t.words, t.offsets, t.kinds, p.counts, t.hashes, t.spellings, t.starts, p.sets, leaders, material.rare,
-        part, parts,
-    )  # fmt: skip
+        t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, leaders, material.rare, part, parts
+    )
     pairs, doubts = slips.join_misspelt(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, material.known, p.sets,
-        p.sizes, leaders, *rare, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,
+        p.sets, p.sizes, leaders, *rare, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
     )  # fmt: skip
     return Found(pairs, doubts)
 

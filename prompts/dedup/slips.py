@@ -1,7 +1,7 @@
 """Pairs that differ in the spelling of one word, and doubtful ones that neighbours decide.
 
 Left out of both prompts, the word leaves equal sets. Only rare words are looked for, which misspelt ones are, and each
-by its first and its last letter, of which one slip spares one.
+by its beginning and its end, of which one slip spares one.
 """
 
 import numpy as np
@@ -10,8 +10,11 @@ from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.meaning import MOST_WORDS, SURE, is_slip, same_order
 from prompts.dedup.pairs import TYPO, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
+from prompts.dedup.tokens import extend_hash
 from prompts.kernels import kernel
 
+_LONG, _LONG_END = 15, 7
+"""Bytes of a long word, and of its beginning and end: a slip, of two bytes at most, touches only one of them."""
 _OFTEN = 4
 """Times that neighbours stand side by side for it to be no chance."""
 _LONGEST_CHAIN = 4096
@@ -19,16 +22,28 @@ _LONGEST_CHAIN = 4096
 
 
 @kernel()
-def _ends(spellings, starts, word, side):
-    """A hash of the first or the last byte; one slip leaves one of the two as it was."""
-    place = starts[word] if side == 0 else starts[word + 1] - 1
-    value = np.uint64(2 * spellings[place] + side + 1) * np.uint64(0x9E3779B97F4A7C15)
-    return value ^ (value >> np.uint64(32))
+def word_ends(spellings, starts):
+    """[W, 4] hashes of the beginning and the end of each word, 0 for none: one slip leaves one of the two as it was.
+
+    First of one byte, for words that are not long; then of several, for long ones: in scripts without spaces a prompt
+    may be one word, and many begin with the same character. Words of about the border's length have all four.
+    """
+    ends = np.zeros((len(starts) - 1, 4), np.uint64)
+    for word in range(len(ends)):
+        first, last = starts[word], starts[word + 1]
+        for side in range(4):
+            size = 1 if side < 2 else _LONG_END
+            if last - first <= _LONG + 2 if side < 2 else last - first >= _LONG:
+                place = first if side % 2 == 0 else last - size
+                value = extend_hash(np.uint64(side + 1), spellings, place, place + size)
+                value = (value ^ (value >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+                ends[word, side] = value ^ (value >> np.uint64(32)) | np.uint64(1)
+    return ends
 
 
 @kernel()
-def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, leaders, limit, part, parts):
-    """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, twice, by its two ends.
+def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit, part, parts):
+    """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, by each of its `word_ends`.
 
     In a part are those whose other words are in it.
     """
@@ -38,7 +53,8 @@ def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, l
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
                 total += part_of(sets[row] - hashes[word], parts) == part
-    keys, rows, at = np.empty(2 * total, np.uint64), np.empty(2 * total, np.int32), np.empty(2 * total, np.int32)
+    # Two ends or, of a few, four.
+    keys, rows, at = np.empty(4 * total, np.uint64), np.empty(4 * total, np.int32), np.empty(4 * total, np.int32)
     used = 0
     for row in leaders:
         for place in range(offsets[row], offsets[row + 1]):
@@ -47,17 +63,16 @@ def rare_words(words, offsets, kinds, counts, hashes, spellings, starts, sets, l
                 rest = sets[row] - hashes[word]
                 if part_of(rest, parts) != part:
                     continue
-                for side in range(2):
-                    keys[used] = rest ^ _ends(spellings, starts, word, side)
-                    rows[used] = row
-                    at[used] = word
-                    used += 1
-    return keys, rows, at
+                for side in range(4):
+                    if ends[word, side]:
+                        keys[used], rows[used], at[used] = rest ^ ends[word, side], row, word
+                        used += 1
+    return keys[:used].copy(), rows[:used].copy(), at[:used].copy()
 
 
 @kernel()
 def join_misspelt(
-    words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, leaders,
+    words, borders, offsets, hashes, kinds, spellings, starts, ends, counts, known, sets, sizes, leaders,
     keys, rows, at, limit, full_rows, full_keys, part, parts,
 ):  # fmt: skip
     """Pairs that differ in one word which is a slip of the other's; and those of which only the neighbours can tell.
@@ -87,9 +102,9 @@ def join_misspelt(
             if part_of(rest, parts) != part:
                 continue
             rare = counts[word] <= limit
-            for side in range(2):
-                key = rest ^ _ends(spellings, starts, word, side)
-                if not maybe(bits, key):
+            for side in range(4):
+                key = rest ^ ends[word, side]
+                if not ends[word, side] or not maybe(bits, key):
                     continue
                 entry, steps = find(slots, keys, key), 0
                 while entry >= 0 and steps < _LONGEST_CHAIN:
