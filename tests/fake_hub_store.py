@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 import yaml
 from fake_server import Faults, FaultyHandler, serving
@@ -91,18 +91,20 @@ def hub_store(hub: Hub) -> Iterator[str]:
 
         def do_GET(self) -> None:  # noqa: N802
             address = f"http://{self.headers['Host']}"
-            path = unquote(urlparse(self.path).path)
+            asked = urlparse(self.path)
+            path, query = unquote(asked.path), parse_qs(asked.query)
             try:
-                for method, pattern, answer in _ROUTES:
-                    if (found := re.fullmatch(pattern, path)) and self.command in method:
-                        return self._answer(answer(Request(hub, address, self._user(path), self.body), *found.groups()))
+                for methods, pattern, answer in _ROUTES:
+                    if (found := re.fullmatch(pattern, path)) and self.command in methods:
+                        request = Request(hub, address, self._user(), query, self.body)
+                        return self._answer(answer(request, *found.groups()))
                 raise Refused(404, error=f"{self.command} {path}")
             except Refused as refused:
                 self.send(json.dumps(refused.content).encode(), refused.headers, refused.status)
 
         do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815
 
-        def _user(self, path: str) -> str | None:
+        def _user(self) -> str | None:
             given = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
             if given not in (None, WRITER, READER):
                 raise Refused(401, message="Invalid credentials in Authorization header")
@@ -122,6 +124,7 @@ class Request:
     hub: Hub
     address: str
     token: str | None
+    query: dict[str, list[str]]
     body: bytes
 
     def json(self) -> dict[str, Any]:
@@ -233,15 +236,24 @@ def _describe(request: Request, name: str, revision: str | None) -> dict[str, An
 
 def _tree(request: Request, name: str, revision: str, folder: str | None) -> list[dict[str, Any]]:
     _, files = request.commit(name, revision)
-    return [_entry(file, body) for file, body in sorted(files.items()) if file.startswith(folder or "")]
+    start = f"{folder}/" if folder else ""
+    inside = {file: body for file, body in sorted(files.items()) if file.startswith(start)}
+    if request.query.get("recursive", ["false"])[0].lower() == "true":
+        return [_entry(file, body) for file, body in inside.items()]
+    folders = {start + file.removeprefix(start).partition("/")[0] for file in inside} - inside.keys()
+    here = [_entry(file, body) for file, body in inside.items() if "/" not in file.removeprefix(start)]
+    return [_folder(path) for path in sorted(folders)] + here
 
 
 def _paths(request: Request, name: str, revision: str) -> list[dict[str, Any]]:
     _, files = request.commit(name, revision)
     asked = request.json()["paths"]
-    folders = [{"type": "directory", "path": path, "oid": "0" * 40} for path in asked if path not in files]
-    known = [folder for folder in folders if any(file.startswith(folder["path"] + "/") for file in files)]
-    return [_entry(path, files[path]) for path in asked if path in files] + known
+    folders = [path for path in asked if any(file.startswith(f"{path}/") for file in files)]
+    return [_entry(path, files[path]) for path in asked if path in files] + [_folder(path) for path in folders]
+
+
+def _folder(path: str) -> dict[str, Any]:
+    return {"type": "directory", "path": path, "size": 0, "oid": sha1(path.encode()).hexdigest()}
 
 
 def _entry(file: str, body: bytes) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
         self.faults.asked.append(f"{self.command} {self.path}")
         fault = self.faults.take(self.path) if self.command != "HEAD" else None
         if self.command == "PUT" and fault is not None and fault[0] == 0:
+            self.rfile.read1(1024)  # type: ignore[attr-defined]
             self.close_connection = True
             return False
         self.body = self._receive()

@@ -174,7 +174,7 @@ def test_what_has_arrived_is_not_sent_again(folder, hub):
 @pytest.mark.parametrize("part", ["/api/repos/create", "/preupload/", "/large/", "/commit/", "/tag/"])
 def test_a_push_that_failed_half_way_is_repeated(folder, hub, part):
     """Down for as long as anybody tries."""
-    for _ in range(40):
+    for _ in range(100):
         hub.faults.plan(part, 502)
     with pytest.raises(UnavailableError, match=rf"{NAME} could not be published: .*502") as caught:
         push(folder, NAME)
@@ -187,7 +187,7 @@ def test_a_push_that_failed_half_way_is_repeated(folder, hub, part):
 
 
 def test_an_upload_that_is_always_cut(folder, hub):
-    for _ in range(40):
+    for _ in range(100):
         hub.faults.plan("/large/", 0)
     with pytest.raises(UnavailableError, match=f"{NAME} could not be published"):
         push(folder, NAME)
