@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,11 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from infra.artifacts import MANIFEST, Manifest
 from prompts.card import LOCAL_LOADING
-from prompts.config import CorpusConfig, SourceConfig
+from prompts.config import SourceConfig
 from prompts.corpus import STATS, TEXTS
 from prompts.sources.finding import is_local
 from prompts.versions import RECIPE
 
+_SOURCES = ("sources", "evaluation_prompts")
 _PLACE = re.compile(r"(?<![\w:/.])~?/[^\s'\"`(),:;]+")
 """A path from the root or the home; no part of an address."""
 
@@ -32,16 +34,16 @@ def public_files(folder: Path, manifest: Manifest, name: str) -> dict[str, Path 
         name: `owner/name` of the data set.
     """
     files: dict[str, Path | bytes] = {each: folder / each for each in manifest.outputs if each != TEXTS}
-    recipe = CorpusConfig.model_validate(manifest.facts[RECIPE])
-    public = _public_recipe(recipe)
+    recipe = manifest.facts[RECIPE]
+    sources = [SourceConfig.model_validate(each) for part in _SOURCES for each in recipe[part]]
     changed = {
         "README.md": _card((folder / "README.md").read_text(encoding="utf-8"), manifest, name),
-        STATS: _json(_public_stats(json.loads((folder / STATS).read_text(encoding="utf-8")), recipe)),
+        STATS: _json(_public_stats(json.loads((folder / STATS).read_text(encoding="utf-8")), sources)),
     }
     contents = {each: text.encode() for each, text in changed.items()}
     outputs = {each: entry for each, entry in manifest.outputs.items() if each != TEXTS}
     outputs |= {each: {"sha256": sha256(body).hexdigest(), "bytes": len(body)} for each, body in contents.items()}
-    described = replace(manifest, facts={**manifest.facts, RECIPE: public}, outputs=outputs)
+    described = replace(manifest, facts={**manifest.facts, RECIPE: _public_recipe(recipe)}, outputs=outputs)
     return {**files, **contents, MANIFEST: _json(vars(described)).encode()}
 
 
@@ -51,16 +53,14 @@ def _card(text: str, manifest: Manifest, name: str) -> str:
     return text.replace(f'"{local}"', f'"{name}", revision="{version}"')
 
 
-def _public_recipe(recipe: CorpusConfig) -> dict[str, Any]:
-    def public(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
-        return tuple(source.model_copy(update={"path": _public_path(source)}) for source in sources)
+def _public_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    def public(each: Mapping[str, Any]) -> dict[str, Any]:
+        return {**each, "path": _public_path(SourceConfig.model_validate(each))}
 
-    changes = {"sources": public(recipe.sources), "evaluation_prompts": public(recipe.evaluation_prompts)}
-    return recipe.model_copy(update=changes).model_dump(mode="json")
+    return {**recipe, **{part: [public(each) for each in recipe[part]] for part in _SOURCES}}
 
 
-def _public_stats(stats: dict[str, Any], recipe: CorpusConfig) -> dict[str, Any]:
-    sources = [*recipe.sources, *recipe.evaluation_prompts]
+def _public_stats(stats: dict[str, Any], sources: Sequence[SourceConfig]) -> dict[str, Any]:
     public = {source.path: _public_path(source) for source in sources}
     folders = sorted({folder for source in sources if is_local(source) for folder in _folders(source.path)}, key=len)
     missing = []

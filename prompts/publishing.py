@@ -1,6 +1,8 @@
 """A version of a corpus as a data set of the Hub."""
 
+import re
 from collections.abc import Callable
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,10 +15,13 @@ from prompts.sources.hub import endpoint
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
 
-_TRIES = 3
+_TRIES = 5
 """Of each step; most of its requests are tried again by the Hub's library, too."""
 _DATA = "data/"
 _AGAIN = "run the same command again; what has arrived is not sent twice"
+
+_STATUS_IN_WORDS = re.compile(r"HTTP status \w+ error \((\d{3})")
+"""How the uploader of large files tells a status."""
 
 Result = TypeVar("Result")
 
@@ -96,28 +101,32 @@ def _commit(api: "HfApi", name: str, files: dict[str, Path | bytes], message: st
 
 
 def _patiently(name: str, step: Callable[[], Result]) -> Result:
+    """Ask again what the Hub itself puts off; where nothing answers the library has been patient enough."""
     for attempt in range(1, _TRIES + 1):
         try:
             return step()
         # Besides its own errors the library lets through those of its transport, its threads and its uploader.
         except Exception as error:
-            response = _response(error)
-            status = response.status_code if response is not None else None
-            wait = wait_seconds(attempt, response.headers.get("Retry-After") if response is not None else None)
-            final = status is not None and status not in RETRIED
-            if final or attempt == _TRIES or wait > LONGEST_WAIT_SECONDS:
+            status, told = _answer(error)
+            wait = wait_seconds(attempt, told)
+            if status not in RETRIED or attempt == _TRIES or wait > LONGEST_WAIT_SECONDS:
                 raise _explained(name, error, status) from error
             rest(wait)
     raise AssertionError("the last try returns or raises")
 
 
-def _response(error: BaseException | None):
-    """The Hub's answer behind an error, if there was one."""
-    while error is not None:
-        if (response := getattr(error, "response", None)) is not None:
-            return response
-        error = error.__cause__ or error.__context__
-    return None
+def _answer(error: BaseException) -> tuple[int | None, str | None]:
+    """Status of the Hub's answer behind an error and when to ask again, as far as there is one."""
+    if in_words := _STATUS_IN_WORDS.search(str(error)):
+        return int(in_words[1]), None
+    if isinstance(error, JSONDecodeError):  # a page of some gateway
+        return 502, None
+    behind: BaseException | None = error
+    while behind is not None:
+        if (response := getattr(behind, "response", None)) is not None:
+            return response.status_code, response.headers.get("Retry-After")
+        behind = behind.__cause__
+    return None, None
 
 
 def _explained(name: str, error: Exception, status: int | None) -> UnavailableError:
@@ -128,12 +137,13 @@ def _explained(name: str, error: Exception, status: int | None) -> UnavailableEr
         return _unpublished(name, "this token may not write there", f"set HF_TOKEN to one with the right for {owner}")
     if status == 429:
         return _unpublished(name, "the Hub wants fewer requests (status 429)", f"wait; then {_AGAIN}")
-    if status is not None and status in RETRIED:
-        return _unpublished(name, f"the Hub is not well (status {status})", f"later {_AGAIN}")
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if status in RETRIED:
+        return _unpublished(name, f"the Hub is not well (status {status})", f"wait; then {_AGAIN}")
+    lines = (line.strip() for line in str(error).splitlines())
+    reason = next(filter(None, lines), type(error).__name__)
     if status is None:
-        return _unpublished(name, f"{endpoint()} does not answer: {reason or type(error).__name__}", _AGAIN)
-    return _unpublished(name, reason or f"status {status}", "check the name and the token")
+        return _unpublished(name, f"{reason} ({endpoint()})", f"check the network and HF_ENDPOINT; then {_AGAIN}")
+    return _unpublished(name, reason, "check the name and the token")
 
 
 def _unpublished(name: str, reason: str, hint: str) -> UnavailableError:

@@ -1,8 +1,12 @@
-"""A Hugging Face Hub on loopback that data sets are pushed to: repositories in memory, with commits and tags."""
+"""A Hugging Face Hub on loopback that data sets are pushed to: repositories in memory, with commits and tags.
+
+Large files come in either way that the Hub's library knows: one request for each, or in chunks by `hf_xet`.
+"""
 
 import base64
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlparse
 
 import yaml
 from fake_server import Faults, FaultyHandler, serving
+from fake_xet import read_shard
 
 WRITER, READER = "hf_writer", "hf_reader"
 """Tokens of the two users."""
@@ -54,6 +59,7 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     """Large files by SHA-256, also of pushes that never came to a commit."""
+    xorbs: dict[str, bytes] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
 
     def files(self, name: str, revision: str = "main") -> dict[str, bytes]:
@@ -191,11 +197,30 @@ def _large_files(request: Request, name: str) -> dict[str, Any]:
     return {"transfer": "basic", "objects": objects}
 
 
-def _receive(request: Request, digest: str) -> tuple[bytes]:
-    if sha256(request.body).hexdigest() != digest:
+def _receive(request: Request, digest: str, body: bytes | None = None) -> tuple[bytes]:
+    body = request.body if body is None else body
+    if sha256(body).hexdigest() != digest:
         raise Refused(400, error="the content is another")
-    request.hub.objects[digest] = request.body
+    request.hub.objects[digest] = body
     return (b"",)
+
+
+def _admit(request: Request, name: str, _: str) -> dict[str, Any]:
+    request.repository(name, to_write=True)
+    return {"casUrl": request.address, "accessToken": WRITER, "exp": int(time.time()) + 3600}
+
+
+def _receive_xorb(request: Request, digest: str) -> dict[str, Any]:
+    request.may_write()
+    request.hub.xorbs[digest] = request.body
+    return {"was_inserted": True}
+
+
+def _receive_shard(request: Request) -> dict[str, Any]:
+    request.may_write()
+    for digest, body in read_shard(request.body, request.hub.xorbs):
+        _receive(request, digest, body)
+    return {"result": 1}
 
 
 def _commit(request: Request, name: str, revision: str) -> dict[str, Any]:
@@ -275,6 +300,9 @@ _ROUTES: list[tuple[tuple[str, ...], str, Callable[..., Any]]] = [
     (("POST",), f"{_NAME}/preupload{_REVISION}", _preupload),
     (("POST",), r"/datasets/([^/]+/[^/]+)\.git/info/lfs/objects/batch", _large_files),
     (("PUT",), "/large/([0-9a-f]{64})", _receive),
+    (("GET",), f"{_NAME}/xet-write-token{_REVISION}", _admit),
+    (("POST",), "/v1/xorbs/default/([0-9a-f]{64})", _receive_xorb),
+    (("POST",), "/v1/shards", _receive_shard),
     (("POST",), f"{_NAME}/commit{_REVISION}", _commit),
     (("POST",), f"{_NAME}/tag{_REVISION}", _tag),
     (("GET",), f"{_NAME}(?:/revision{_REVISION})?", _describe),
