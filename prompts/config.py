@@ -115,4 +115,4 @@ class CorpusConfig(Config):
     holdout: float = Field(default=0.0, ge=0.0, le=0.5)
     """Share of prompts in the split `holdout`, by a hash of their id: a prompt never changes sides."""
     new_prompts_for_event: int = Field(default=1000, ge=1)
-    """A new version with at least so many prompts that the one before it lacks is announced (`prd.corpus.grown`)."""
+    """A version with at least so many prompts that were in none announced before is announced (`prd.corpus.grown`)."""
