@@ -1,6 +1,6 @@
 """CPU seconds of the grammar, keys, ids and languages, beside trying every rule on every row once.
 
-python -m benchmarks.bench_grammar                            1.6M rows, four in ten as a platform exports them
+python -m benchmarks.bench_grammar [--save]                   1.6M rows, four in ten as a platform exports them
 python -m benchmarks.bench_grammar --rows 200000 LINES.txt    of your own prompts, one a line
 """
 
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
+import torch
 
+from benchmarks import report
 from prompts.clean import clean_texts, has_personal_data, normalise_texts, prompt_ids
 from prompts.language import guess_languages
 from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, TIDY, WEIGHTS
@@ -34,20 +36,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, default=[SAMPLES / "solids.txt"], help="prompts, one a line")
     parser.add_argument("--rows", type=int, default=1_600_000)
+    parser.add_argument("--save", action="store_true", help="write a dated file below benchmarks/results/")
     options = parser.parse_args()
     lines = [line for file in options.files for line in file.read_text(encoding="utf-8").splitlines()]
     texts = _rows(lines, options.rows)
-    megabytes = texts.str.len_bytes().sum() / 1e6
-    print(f"{len(texts)} rows, {megabytes:.0f} MB, polars {pl.__version__} with {pl.thread_pool_size()} threads")
+    megabytes = int(texts.str.len_bytes().sum()) / 1e6
     _everything(texts.head(1000))  # compiles
-    plain = SHARE_PLAIN * _timed("every rule, every row", _plain, texts.gather_every(SHARE_PLAIN), SHARE_PLAIN)[1]
-    cleaned, seconds = _timed("clean_texts", clean_texts, texts)
-    keys, more = _timed("normalise_texts", normalise_texts, cleaned["text"])
-    _timed("prompt_ids", prompt_ids, keys)
-    _timed("guess_languages", guess_languages, keys)
-    _timed("has_personal_data", lambda texts: pl.select(has_personal_data(pl.lit(texts))), cleaned["text"])
-    ratio = plain / (seconds + more)
-    print(f"clean text and keys: {megabytes / (seconds + more):.0f} MB a CPU second, 1/{ratio:.1f} of the plain way")
+    _, plain = _timed(_plain, texts.gather_every(SHARE_PLAIN))
+    cleaned, cleaning = _timed(clean_texts, texts)
+    keys, normalising = _timed(normalise_texts, cleaned["text"])
+    seconds = {
+        "clean_texts": cleaning,
+        "normalise_texts": normalising,
+        "prompt_ids": _timed(prompt_ids, keys)[1],
+        "guess_languages": _timed(guess_languages, keys)[1],
+        "has_personal_data": _timed(lambda texts: pl.select(has_personal_data(pl.lit(texts))), cleaned["text"])[1],
+        f"every rule, every row, and keys (from 1/{SHARE_PLAIN})": plain * SHARE_PLAIN,
+    }
+    table = [["work", "CPU s", "MB / CPU s"]]
+    table += [[name, f"{took:.2f}", f"{megabytes / took:.0f}"] for name, took in seconds.items()]
+    both = cleaning + normalising
+    rows = f"{len(texts):,} rows, {megabytes:.0f} MB, four in ten as a platform exports them"
+    how = f"polars {pl.__version__} with {pl.thread_pool_size()} threads, CPU seconds of all threads, one run"
+    speed, share = megabytes / both, plain * SHARE_PLAIN / both
+    sections = [
+        f"{rows}; {how}.",
+        report.markdown(table),
+        f"Clean text and keys: {speed:.0f} MB a CPU second, 1/{share:.1f} of what every rule on every row takes.",
+    ]
+    report.publish("The grammar", "bench_grammar", torch.device("cpu"), sections, options.save, None)
 
 
 def _rows(lines: Sequence[str], count: int) -> pl.Series:
@@ -82,12 +99,10 @@ def _plain(texts: pl.Series) -> pl.Series:
     return normalise_texts(texts)
 
 
-def _timed(name: str, work: Callable[[pl.Series], Result], texts: pl.Series, share: int = 1) -> tuple[Result, float]:
+def _timed(work: Callable[[pl.Series], Result], texts: pl.Series) -> tuple[Result, float]:
     started = time.process_time()
     result = work(texts)
-    seconds = time.process_time() - started
-    print(f"{name:22} {seconds * share:7.2f} CPU seconds{f', from 1/{share}' if share > 1 else ''}")
-    return result, seconds
+    return result, time.process_time() - started
 
 
 if __name__ == "__main__":

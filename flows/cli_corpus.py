@@ -38,8 +38,12 @@ def build(
 ) -> None:
     """Read, clean, deduplicate and version the recipe's prompt sources."""
     from flows.stages import build_corpus_stage
+    from prompts.publishing import check_target
 
-    result = build_corpus_stage(_recipe(recipe, overrides).corpus, keep_going=keep_going)
+    config = _recipe(recipe, overrides).corpus
+    if push_to_hub:
+        check_target(push_to_hub)
+    result = build_corpus_stage(config, keep_going=keep_going)
     _echo_result(result.facts, result.folder, push_to_hub)
 
 

@@ -91,7 +91,7 @@ def corpus_flow(config: CorpusConfig, keep_going: bool = False) -> StageResult:
     stats, news = corpus_stats(result.folder), novelty(result.folder)
     facts = {**result.facts, "new prompts": news.new, "compared with": news.previous or "nothing: the first version"}
     leave_artifact("corpus", replace(result, facts=facts), *_funnel(stats), *_origins(stats, news))
-    announce(result.folder, stats, news, config.new_prompts_for_event)
+    announce(result.folder, stats, config.new_prompts_for_event)
     return replace(result, facts=facts)
 
 

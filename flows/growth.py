@@ -7,15 +7,17 @@ from uuid import NAMESPACE_URL, uuid5
 from prefect.events import emit_event
 
 from infra.artifacts import write_text
-from prompts.novelty import Novelty
+from prompts.novelty import news_since
 
 GROWN = "prd.corpus.grown"
 _ANNOUNCED = ".announced"
-"""Versions for which the event was sent, one a line."""
+"""Versions for which the event was sent, one a line, the newest last."""
 
 
-def announce(folder: Path, stats: dict[str, Any], news: Novelty, threshold: int) -> bool:
-    """Send the event for a version with at least `threshold` new prompts, once, also when an earlier run built it.
+def announce(folder: Path, stats: dict[str, Any], threshold: int) -> bool:
+    """Send the event for a version with at least `threshold` prompts that no announced version has, once.
+
+    So growth adds up however small its steps, and it does not matter which run built the version.
 
     Returns:
         Whether it was sent.
@@ -23,7 +25,10 @@ def announce(folder: Path, stats: dict[str, Any], news: Novelty, threshold: int)
     name, version = folder.parent.name, folder.name
     ledger = folder.parent / _ANNOUNCED
     announced = ledger.read_text(encoding="utf-8").split() if ledger.is_file() else []
-    if news.new < threshold or version in announced:
+    if version in announced:
+        return False
+    news = news_since(folder, announced)
+    if news.new < threshold:
         return False
     sent = emit_event(
         GROWN,

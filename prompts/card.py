@@ -9,6 +9,8 @@ from prompts.rows import MERGES, REASONS
 from prompts.scores.config import in_words
 
 _HUB_LICENCES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "odc-by", "openrail"}
+LOCAL_LOADING = "PATH/TO/{name}/{version}"
+"""What the card of a version says where the reader has to say where it is."""
 _COLUMNS = (
     ("prompt_id", "hash of the normalised text; rows are sorted by it, so the first N are a fair sample of all"),
     ("text", "the cleaned prompt"),
@@ -49,7 +51,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
             f"{stats['prompts']:,} prompts for text-to-3D distillation, from {stats['read']:,} rows of "
             f"{len(stats['sources'])} sources. The same rows and configuration give the same version."
         ),
-        _loading(f"PATH/TO/{name}/{version}"),
+        _loading(LOCAL_LOADING.format(name=name, version=version)),
         "## From rows to prompts",
         f"![From rows to prompts]({FUNNEL_CHART})",
         _table(

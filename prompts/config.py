@@ -134,7 +134,7 @@ class CorpusConfig(Config):
     """What the search for near-duplicates may hold in tables at a time, on a cluster in each task. A larger corpus is
     searched in several passes, with the same result."""
     new_prompts_for_event: int = Field(default=1000, ge=1)
-    """A new version with at least so many prompts that the one before it lacks is announced (`prd.corpus.grown`)."""
+    """A version with at least so many prompts that were in none announced before is announced (`prd.corpus.grown`)."""
 
     @model_validator(mode="after")
     def _evaluation_prompts_are_all_held_out(self) -> Self:

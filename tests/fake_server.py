@@ -17,7 +17,8 @@ class Faults:
     """Bytes of answers."""
 
     def plan(self, part: str, status: int, **headers: str) -> None:
-        """The next request for an address with `part` in it gets this status; 0 cuts its answer in half."""
+        """The next request for an address with `part` in it gets this status; 0 cuts its answer in half, of a PUT the
+        upload itself."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.planned.setdefault(part, []).append((status, named))
 
@@ -33,6 +34,8 @@ class FaultyHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     faults: Faults
+    body: bytes
+    """What came with the request."""
 
     def handle_one_request(self) -> None:
         self.partly = False
@@ -42,12 +45,27 @@ class FaultyHandler(BaseHTTPRequestHandler):
         if not super().parse_request():
             return False
         self.faults.asked.append(f"{self.command} {self.path}")
-        fault = self.faults.take(self.path) if self.command == "GET" else None
+        fault = self.faults.take(self.path) if self.command != "HEAD" else None
+        if self.command == "PUT" and fault is not None and fault[0] == 0:
+            self.rfile.read1(1024)  # type: ignore[attr-defined]
+            self.close_connection = True
+            return False
+        self.body = self._receive()
         if fault is None or fault[0] == 0:
             self.partly = fault is not None
             return True
         self.send(b"not now", fault[1], fault[0])
         return False
+
+    def _receive(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     def send(self, body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> None:
         """Answer, in part where a range is asked for."""
@@ -63,7 +81,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             body = body[: len(body) // 2] if self.partly else body
             self.faults.sent += len(body)
             self.wfile.write(body)

@@ -13,7 +13,7 @@ from prompts.catalogue import resolve
 from prompts.clean import normalise_texts, tidy_texts
 from prompts.config import SourceConfig
 from prompts.sources.files import default_name, exists, find_local, kind_by_name, read_files
-from prompts.sources.source import Content, Source
+from prompts.sources.source import SAMPLE, Content, Source
 
 _HUB = "hf://"
 
@@ -50,6 +50,16 @@ def source_names(configs: Sequence[SourceConfig]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def is_local(config: SourceConfig) -> bool:
+    """Whether the path names something on this machine, there or not; samples ship and are everywhere."""
+    path = resolve(config).path
+    if config.kind == "web" or path.startswith(SAMPLE):
+        return False
+    if "://" in path:
+        return path.startswith("file:")
+    return exists(Path(path).expanduser()) or not _is_hub_name(config)
 
 
 def load_prompts(source: str | SourceConfig) -> list[str]:

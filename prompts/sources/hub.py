@@ -75,7 +75,7 @@ def _fetch(config: SourceConfig, commit: str, folder: Path) -> Mapping[str, Any]
     names = [str(entry["rfilename"]) for entry in about.get("siblings") or ()]
     chosen = choose_files(names, about.get("cardData") or {}, config)
     for index, name in enumerate(chosen):
-        url = f"{_endpoint()}/datasets/{config.path}/resolve/{commit}/{quote(name)}"
+        url = f"{endpoint()}/datasets/{config.path}/resolve/{commit}/{quote(name)}"
         target = folder / stored_name(index, name)
         if KINDS.get(suffix(Path(name))) == "parquet":
             copy_column(url, config.field, target, _client())
@@ -92,7 +92,7 @@ def _describe(config: SourceConfig, revision: str) -> dict[str, Any]:
     """What the Hub says of a data set at a revision: `sha`, `siblings`, `cardData`."""
     if config.gated and not _token():
         raise _closed(config, "it is open only to users who accepted its terms")
-    answer = _client().get(f"{_endpoint()}/api/datasets/{config.path}/revision/{quote(revision, safe='')}")
+    answer = _client().get(f"{endpoint()}/api/datasets/{config.path}/revision/{quote(revision, safe='')}")
     if answer.status == 200:
         return _json(answer)
     code = answer.headers.get("X-Error-Code", "")
@@ -106,7 +106,7 @@ def _describe(config: SourceConfig, revision: str) -> dict[str, Any]:
 
 
 def _closed(config: SourceConfig, reason: str) -> InputError:
-    page = config.page or f"{_endpoint()}/datasets/{config.path}"
+    page = config.page or f"{endpoint()}/datasets/{config.path}"
     return InputError(
         f"the data set {config.path!r} cannot be fetched: {reason}", f"accept at {page}, then set HF_TOKEN"
     )
@@ -137,7 +137,7 @@ def _token() -> str | None:
     return get_token()
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
     """Read when it is needed, unlike the Hub's library, which reads it once."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 

@@ -171,39 +171,48 @@ def test_a_killed_run_goes_on_where_it_was(server, home, write, tmp_path):
     assert [version.name for version in versions(home / "corpora" / "calm")] == [folder.name]
 
 
-def test_growth_is_announced_once(server, home, write):
+def test_growth_adds_up_and_is_announced_once(server, home, write):
     lines = [f"prompt number {word}" for word in ("one", "two", "three", "four", "five", "six", "seven", "eight")]
-    config = CorpusConfig(name="growing", sources="old.txt,new.txt", new_prompts_for_event=3)
+    config = CorpusConfig(name="growing", sources="old.txt,new.txt", new_prompts_for_event=5)
 
-    write(old=lines[:3], new=lines[:1])
-    first = corpus_flow(config)
-    write(new=lines[:5])  # two more: not enough
-    second = corpus_flow(config)
+    write(old=lines[:2], new=lines[:1])
+    corpus_flow(config)  # 2, too few
+    write(new=lines[:5])
+    first = corpus_flow(config)  # 3 more: of 5 nobody was told
+    assert first.facts["new prompts"] == 3, "shown beside the version before it"
+    write(new=lines[:7])
+    second = corpus_flow(config)  # 2 more
     assert (second.facts["new prompts"], second.facts["compared with"]) == (2, first.folder.name)
     write(new=lines)
-    third = build_corpus(config, home / "corpora")  # whoever builds it, or is killed after that
+    corpus_flow(config)  # 1 more
+    write(new=[*lines, "a red cube", "a blue cone"])
+    third = build_corpus(config, home / "corpora")  # 2 more, whoever builds it, or is killed after that
     assert corpus_flow(config).folder == corpus_flow(config).folder == third
     shown = artifact(server)
-    assert "| old | 3 | 3 | 0 | 0 |" in shown and "| new | 8 | 5 | 5 | 3 |" in shown
-    assert f"Compared with version {second.folder.name}: 3 prompts are new, 0 are gone." in shown
-    assert "| read | 11 | rows of all sources |" in shown and "| − merged: exact | 3 |" in shown
+    assert "| old | 2 | 2 | 0 | 0 |" in shown and "| new | 10 | 8 | 8 | 2 |" in shown
+    assert ": 2 prompts are new, 0 are gone." in shown
+    assert "| read | 12 | rows of all sources |" in shown and "| − merged: exact | 2 |" in shown
 
-    write(new=[*lines, "a red cube", "a blue cone", "a green torus"])
+    write(new=["a green torus", *lines, "a red cube", "a blue cone"])
+    corpus_flow(config)  # 1 more
+    write(new=[*lines, *(f"a {colour} pyramid" for colour in ("red", "blue", "green", "white", "black"))])
     fourth = corpus_flow(config)
     wait_until(lambda: len(events(server, "growing")) >= 3, seconds=60)
     told = [event["payload"] for event in events(server, "growing")]
     assert [payload["version"] for payload in told] == [first.folder.name, third.name, fourth.folder.name]
+    assert (told[0]["previous"], told[0]["new"]) == (None, 5)
     assert told[1] == {
         "corpus": "growing",
         "version": third.name,
         "folder": str(third),
-        "prompts": 8,
-        "new": 3,
+        "prompts": 10,
+        "new": 5,
         "gone": 0,
-        "new_by_source": {"old": 0, "new": 3},
-        "previous": second.folder.name,
+        "new_by_source": {"old": 0, "new": 5},
+        "previous": first.folder.name,
         "missing": [],
     }
+    assert (told[2]["new"], told[2]["gone"]) == (5, 2)
 
 
 def test_a_schedule_runs_the_flow(server, home, write, tmp_path):

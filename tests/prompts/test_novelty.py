@@ -7,7 +7,7 @@ import pytest
 from prompts.build import build_corpus, versions
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats
-from prompts.novelty import Novelty, novelty
+from prompts.novelty import Novelty, news_since, novelty
 from prompts.sources import source_names
 
 
@@ -46,6 +46,25 @@ def test_with_only_gaps_before_it_is_compared_with_the_last_of_them(grow):
     gap = grow(a=["a red cube"])
     back = grow(b=["a blue cone"])
     assert novelty(back) == Novelty(gap.name, 1, 0, {"a": 0, "b": 1})
+
+
+def test_news_is_what_nobody_was_told_of(grow):
+    first = grow(a=["a red cube"], b=["a blue cone"])
+    second = grow(a=["a red cube", "a green torus"])
+    third = grow(a=["a red cube", "a green torus", "a yellow pyramid"], b=["a silver spoon"])
+    assert news_since(third, []) == Novelty(None, 4, 0, {"a": 3, "b": 1})
+    assert news_since(third, [first.name]) == Novelty(first.name, 3, 1, {"a": 2, "b": 1})
+    assert news_since(third, [first.name, second.name, "deleted"]) == novelty(third)
+    assert news_since(second, [first.name, third.name]).new == 1, "of an older version, too: its blue cone"
+
+
+def test_what_was_told_of_while_a_source_was_down_is_no_news_when_it_is_back(grow):
+    whole = grow(a=["a red cube"], b=["a blue cone", "a green torus"])
+    gap = grow(a=["a red cube", "a yellow pyramid"], b=None)
+    back = grow(b=["a blue cone", "a green torus", "a gold ring"])
+    assert news_since(gap, [whole.name]) == Novelty(whole.name, 1, 2, {"a": 1})
+    assert news_since(back, [whole.name, gap.name]) == Novelty(gap.name, 1, 0, {"a": 0, "b": 1})
+    assert news_since(back, [gap.name]) == Novelty(gap.name, 3, 0, {"a": 0, "b": 3})
 
 
 def test_a_gap_is_another_version_even_if_nothing_is_missed(grow):
