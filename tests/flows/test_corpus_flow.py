@@ -24,6 +24,7 @@ from infra.errors import InputError, RunCancelled
 from prompts.build import build_corpus, versions
 from prompts.config import CorpusConfig
 from prompts.corpus import corpus_stats
+from prompts.engine import Local
 from tests.faults.conftest import wait_until
 from tests.prefect_server import prefect_server_in
 
@@ -137,7 +138,7 @@ def test_a_run_that_ends_reads_no_further(home, write):
     stop = Event()
     stop.set()
     with pytest.raises(RunCancelled):
-        corpus_module.prepare_source.fn("toys", source, config, stop)
+        corpus_module.prepare_source.fn("toys", source, config, Local(), stop)
     assert not list(home.rglob("manifest.json"))
 
 
