@@ -1,6 +1,6 @@
-"""The corpus as a Prefect flow: its sources side by side, each with its retries, then selection and writing.
+"""The corpus as a Prefect flow: shards of its sources side by side, each with its retries, then selection and writing.
 
-A prepared source stays on disk, so a run that was killed goes on with those that are missing.
+A prepared shard stays on disk, so a run that was killed goes on with those that are missing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats
 from prompts.engine import Engine, engine_of
 from prompts.novelty import Novelty, novelty
-from prompts.prepare import prepare
+from prompts.prepare import prepare_shard
 from prompts.rows import MERGES, REASONS
-from prompts.sources import Source, find_source, find_sources, source_names
+from prompts.sources import Shard, Source, find_source, find_sources, source_names
 
 _SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=4)
 """Sources are read four at a time; each holds a batch of rows in memory."""
@@ -49,13 +49,17 @@ _PATIENT: dict[str, Any] = {
 }
 
 
-@task(task_run_name="prepare {name}", **_PATIENT)
-def prepare_source(name: str, source: SourceConfig, config: CorpusConfig, engine: Engine, stop: Event) -> Source:
-    """Find one source, read it and describe its rows, or find that done."""
-    found = find_source(source, name)
-    stoppable = replace(found, open=lambda: _until(stop, found.open()))
-    prepare(stoppable, scores_of(config), settings().corpora, engine)
-    return found
+@task(task_run_name="find {name}", **_PATIENT)
+def find(name: str, source: SourceConfig) -> Source:
+    """Find one source: fetch it, or look up what was fetched."""
+    return find_source(source, name)
+
+
+@task(task_run_name="prepare {name}: {shard.name}", **_PATIENT)
+def prepare_part(name: str, shard: Shard, config: CorpusConfig, engine: Engine, stop: Event) -> None:
+    """Read one shard of a source and describe its rows, or find that done."""
+    stoppable = replace(shard, open=lambda: _until(stop, shard.open()))
+    prepare_shard(stoppable, name, scores_of(config), settings().corpora, engine)
 
 
 @task(task_run_name="find evaluation prompts", **_PATIENT)
@@ -102,28 +106,37 @@ def _prepare_all(
     stop = Event()
     names = source_names(config.sources)
     evaluation: PrefectFuture[Any] = find_evaluation_prompts.submit(config)
-    futures: dict[PrefectFuture[Any], int] = {
-        prepare_source.submit(name, source, config, engine, stop): index
-        for index, (name, source) in enumerate(zip(names, config.sources, strict=True))
+    finding: dict[PrefectFuture[Any], int] = {
+        find.submit(name, source): index for index, (name, source) in enumerate(zip(names, config.sources, strict=True))
     }
     found: dict[int, Source] = {}
     missing: dict[int, LeftOut] = {}
-    try:
-        for future in as_completed([evaluation, *futures]):
-            if future is evaluation:
-                future.result()
-                continue
-            index = futures[future]
-            try:
-                found[index] = future.result()
-            except (InputError, UnavailableError) as error:
-                if not keep_going:
-                    raise
+    preparing: dict[PrefectFuture[Any], int] = {}
+
+    def ended(future: PrefectFuture[Any], index: int) -> Any:
+        try:
+            return future.result()
+        except (InputError, UnavailableError) as error:
+            if not keep_going:
+                raise
+            if index not in missing:
                 missing[index] = LeftOut(names[index], config.sources[index].path, error.message)
                 console.print(f"{names[index]} is left out: {error}", markup=False, soft_wrap=True)
+
+    try:
+        for future in as_completed([evaluation, *finding]):
+            if future is evaluation:
+                future.result()
+            elif source := ended(future, index := finding[future]):
+                found[index] = source
+                for shard in source.shards:
+                    preparing[prepare_part.submit(names[index], shard, config, engine, stop)] = index
+        for future in as_completed([*preparing]):
+            ended(future, preparing[future])
     finally:
         stop.set()  # else those that are still being read would hold up the end
-    return [found[i] for i in sorted(found)], evaluation.result(), [missing[i] for i in sorted(missing)]
+    whole = [found[index] for index in sorted(found) if index not in missing]
+    return whole, evaluation.result(), [missing[index] for index in sorted(missing)]
 
 
 def _until(stop: Event, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:

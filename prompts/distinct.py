@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from prompts.policy import Policy
-from prompts.prepare import batches
+from prompts.prepare import Prepared
 
 _ORDER = ["id", "source", "noise", "raw", "row"]
 """Of equal rows the first by this stands for all: of the most trusted source, the least changed, then by content."""
@@ -28,7 +27,7 @@ class Distinct:
     """Reason → rows."""
 
 
-def find_distinct(prepared: Sequence[Path], policy: Policy) -> Distinct:
+def find_distinct(prepared: Sequence[Prepared], policy: Policy) -> Distinct:
     """Refuse what the policy does not want, and find equal rows.
 
     Args:
@@ -36,8 +35,8 @@ def find_distinct(prepared: Sequence[Path], policy: Policy) -> Distinct:
         policy: of the corpus.
     """
     frames, count, refused = [], 0, Counter[str]()
-    for source, folder in enumerate(prepared):
-        for rows in batches(folder, [*policy.columns(source), "noise", "raw"]):
+    for source, shards in enumerate(prepared):
+        for rows in shards.batches([*policy.columns(source), "noise", "raw"]):
             rows = policy.refuse(rows.with_row_index("row", count), source)
             refused.update(dict(rows["reason"].drop_nulls().value_counts().iter_rows()))
             good = rows.filter(pl.col("reason").is_null())

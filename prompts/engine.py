@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -13,29 +13,35 @@ from infra.settings import settings
 from prompts.config import CorpusConfig
 from prompts.dedup.searcher import Searcher, Threads
 from prompts.describe import describe, no_rows
-from prompts.sources import Source
+from prompts.sources import Shard, last_row
 
 ROWS = "rows-*.parquet"
 """Files of a prepared source; read in the order of their names, they have its rows in order."""
 _BYTES = 1e9
 
 
+class Described(NamedTuple):
+    """What was read."""
+
+    rows: int
+    last: int
+    """The highest number of a row."""
+
+
 class Engine(Searcher, Protocol):
     """Describes rows, and searches."""
 
-    def describe(self, source: Source, scores: Sequence[str], folder: Path) -> int:
-        """Write what can be said of each row of a source.
+    def describe(self, shard: Shard, name: str, scores: Sequence[str], folder: Path) -> Described:
+        """Write what can be said of each row of a shard.
 
         Args:
-            source: to read.
+            shard: to read.
+            name: of its source, to show.
             scores: names of what is to be measured (`prompts.scores`).
             folder: for `ROWS`.
 
-        Returns:
-            How many rows there are.
-
         Raises:
-            InputError: the source cannot be read.
+            InputError: the shard cannot be read.
         """
         ...
 
@@ -43,16 +49,16 @@ class Engine(Searcher, Protocol):
 class Local(Threads):
     """This process."""
 
-    def describe(self, source: Source, scores: Sequence[str], folder: Path) -> int:
+    def describe(self, shard: Shard, name: str, scores: Sequence[str], folder: Path) -> Described:
         """As `Engine.describe`."""
         schema = no_rows(scores).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        count = 0
+        count, last = 0, 0
         with pq.ParquetWriter(rows_file(folder, 0), schema, compression="lz4") as writer:
-            for batch in track(source.batches(), f"reading {source.name} (batches)"):
+            for batch in track(shard.batches(), f"reading {name} (batches)"):
                 table = describe(batch, scores).to_arrow(compat_level=pl.CompatLevel.oldest())
                 writer.write_table(table.cast(schema))
-                count += len(batch)
-        return count
+                count, last = count + len(batch), last_row(batch, last)
+        return Described(count, last)
 
 
 def rows_file(folder: Path, first: int) -> Path:

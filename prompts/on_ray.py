@@ -22,8 +22,8 @@ from ray.data import DataContext
 from infra.progress import track
 from prompts.dedup.searches import Found, Job, Material
 from prompts.describe import describe, no_rows
-from prompts.engine import rows_file
-from prompts.sources import Source
+from prompts.engine import Described, rows_file
+from prompts.sources import Shard, last_row
 
 
 class OnRay:
@@ -41,17 +41,21 @@ class OnRay:
         self.parts = max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._pool = ThreadPoolExecutor(1)
 
-    def describe(self, source: Source, scores: Sequence[str], folder: Path) -> int:
+    def describe(self, shard: Shard, name: str, scores: Sequence[str], folder: Path) -> Described:
         """As `engine.Engine.describe`: read here, described and written where there is room, while more is read."""
-        count, pending = 0, None
+        count, last, pending = 0, 0, None
         with ThreadPoolExecutor(1) as beside:
-            for batches in _some(track(source.batches(), f"reading {source.name} (batches)"), 2 * self.parts):
-                count += pending.result() if pending else 0
+            for batches in _some(track(shard.batches(), f"reading {name} (batches)"), 2 * self.parts):
+                if pending is not None:
+                    pending.result()
                 pending = beside.submit(_describe_all, batches, list(scores), folder)
-            count += pending.result() if pending else 0
+                count += sum(map(len, batches))
+                last = last_row(batches[-1], last)
+            if pending is not None:
+                pending.result()
         if not count:
             no_rows(scores).write_parquet(rows_file(folder, 0))
-        return count
+        return Described(count, last)
 
     def start(self, material: Material, jobs: Sequence[Job]) -> Callable[[], list[Found]]:
         """As `dedup.searcher.Searcher.start`: a task for each job; those of one machine share the material."""
@@ -63,13 +67,13 @@ def _some(batches: Iterator[pl.DataFrame], number: int) -> Iterator[list[pl.Data
         yield some
 
 
-def _describe_all(batches: list[pl.DataFrame], scores: list[str], folder: Path) -> int:
+def _describe_all(batches: list[pl.DataFrame], scores: list[str], folder: Path) -> None:
     tables = [batch.to_arrow(compat_level=pl.CompatLevel.oldest()) for batch in batches]
     described: Any = _describe  # Ray's types know no further arguments
     written = ray.data.from_arrow(tables).map_batches(
         described, batch_size=None, batch_format="pyarrow", fn_kwargs={"scores": scores, "folder": folder}
     )
-    return sum(row["rows"] for row in written.iter_rows())
+    written.materialize()
 
 
 def _describe(rows: pa.Table, scores: list[str], folder: Path) -> pa.Table:

@@ -5,7 +5,6 @@ Only numbers are held here; texts are read where they are needed.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,7 @@ from prompts.dedup.pairs import TAG
 from prompts.dedup.searcher import Searcher
 from prompts.dedup.split import subject_keys
 from prompts.distinct import Distinct
-from prompts.prepare import batches
+from prompts.prepare import Prepared
 from prompts.workspace import Workspace
 
 VERDICTS = ("", "evaluation_near", "evaluation_words", "subject_cap")
@@ -46,7 +45,7 @@ class Selection:
 
 
 def select(
-    prepared: Sequence[Path],
+    prepared: Sequence[Prepared],
     distinct: Distinct,
     config: CorpusConfig,
     evaluation: Sequence[str],
@@ -90,13 +89,13 @@ def select(
     return Selection(kept, rules, verdicts, details, sizes, near, places)
 
 
-def _texts(prepared: Sequence[Path], distinct: Distinct, evaluation: Sequence[str]) -> Iterator[pl.Series]:
+def _texts(prepared: Sequence[Prepared], distinct: Distinct, evaluation: Sequence[str]) -> Iterator[pl.Series]:
     """Each prompt once, in the order of its row; then what they are compared with."""
     wanted = np.zeros(len(distinct.prompt_of_row), np.bool_)
     wanted[distinct.rows] = True
     start = 0
-    for folder in prepared:
-        for rows in batches(folder, ["text"]):
+    for source in prepared:
+        for rows in source.batches(["text"]):
             yield rows["text"].cast(pl.String).filter(pl.Series(wanted[start : start + len(rows)]))
             start += len(rows)
     yield pl.Series(evaluation, dtype=pl.String)

@@ -19,7 +19,7 @@ from prompts.identifiers import as_hex
 from prompts.origins import Origins
 from prompts.parameters import PARAMETERS
 from prompts.policy import Policy
-from prompts.prepare import batches
+from prompts.prepare import Prepared
 from prompts.rows import REASONS
 from prompts.selection import VERDICTS, Selection
 from prompts.shards import Shards, plain
@@ -53,7 +53,7 @@ class Decided:
     """All that was decided on the rows of a corpus."""
 
     sources: Sequence[Source]
-    prepared: Sequence[Path]
+    prepared: Sequence[Prepared]
     policy: Policy
     distinct: Distinct
     selection: Selection
@@ -69,7 +69,7 @@ def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statisti
         statistics: count rows and prompts.
         folder: of the corpus.
     """
-    lengths = [_rows(folder) for folder in decided.prepared]
+    lengths = [prepared.rows for prepared in decided.prepared]
     origins = Origins(decided.sources, lengths, decided.distinct, decided.selection)
     columns = ["source_row", "text", "flags", "parameters", *(f"score_{name}" for name in scores)]
     start = 0
@@ -80,7 +80,7 @@ def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statisti
     ):
         for index, (source, prepared) in enumerate(zip(decided.sources, decided.prepared, strict=True)):
             wanted = list(dict.fromkeys([*decided.policy.columns(index), *columns]))
-            for batch in batches(prepared, wanted):
+            for batch in prepared.batches(wanted):
                 rows = _with_fate(decided.policy.refuse(batch, index), start, decided)
                 clusters.write(_clusters(rows, source))
                 rejects.write(_rejects(rows, source))
@@ -89,10 +89,6 @@ def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statisti
                 shards.add(table)
                 start += len(rows)
                 meter.reach(start)
-
-
-def _rows(prepared: Path) -> int:
-    return sum(len(batch) for batch in batches(prepared, ["source_row"]))
 
 
 def _with_fate(rows: pl.DataFrame, start: int, decided: Decided) -> pl.DataFrame:

@@ -2,6 +2,16 @@
 
 from prompts.sources.files import SAMPLES
 from prompts.sources.finding import find_source, find_sources, load_prompts, prompts_of, source_names
-from prompts.sources.source import Source
+from prompts.sources.source import Shard, Source, last_row
 
-__all__ = ["SAMPLES", "Source", "find_source", "find_sources", "load_prompts", "prompts_of", "source_names"]
+__all__ = [
+    "SAMPLES",
+    "Shard",
+    "Source",
+    "find_source",
+    "find_sources",
+    "last_row",
+    "load_prompts",
+    "prompts_of",
+    "source_names",
+]

@@ -1,7 +1,7 @@
 """Files on this machine: finding them, their kind, their digest, and reading them."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from infra.errors import InputError
 from prompts.config import Kind, SourceConfig
 from prompts.rows import frames
 from prompts.sources import lines, tables
-from prompts.sources.source import SAMPLE, Content
+from prompts.sources.source import SAMPLE, Content, Shard
 from prompts.sources.unpacking import PACKED
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -64,13 +64,20 @@ def read_files(files: Sequence[Path], config: SourceConfig, shown: str) -> Conte
     states = [_state(path) for path in files]
     digests = [_digest(path) for path in files]
     whole = digests[0] if len(files) == 1 else digest(digests)
-    readers = [partial(_read, path, kind, config) for path, kind in zip(files, kinds, strict=True)]
+    how = {"field": config.field, "key": config.key, "columns": config.columns}
     return Content(
         kind=kinds[0],
         file=shown,
         digest=whole,
-        open=partial(_one_after_another, readers),
-        verify=partial(_verify, list(files), states, digests),
+        shards=tuple(
+            Shard(
+                name=path.name,
+                key={"sha256": known, "kind": kind, **how},
+                open=partial(_read, path, kind, config),
+                verify=partial(_verify, path, state, known),
+            )
+            for path, kind, state, known in zip(files, kinds, states, digests, strict=True)
+        ),
     )
 
 
@@ -131,16 +138,6 @@ def _sample(name: str) -> Path:
     return found[name]
 
 
-def _one_after_another(readers: Sequence[Callable[[], Iterator[pl.DataFrame]]]) -> Iterator[pl.DataFrame]:
-    before = 0
-    for read in readers:
-        last = 0
-        for frame in read():
-            last = max(last, int(frame["source_row"].max() or 0))  # type: ignore[arg-type]
-            yield frame.with_columns(pl.col("source_row") + before)
-        before += last
-
-
 def _read(path: Path, kind: Kind, config: SourceConfig) -> Iterator[pl.DataFrame]:
     if kind == "parquet":
         return tables.read_parquet(path, config.field)
@@ -153,10 +150,9 @@ def _read(path: Path, kind: Kind, config: SourceConfig) -> Iterator[pl.DataFrame
     return frames(lines.read_csv(path, config.field, "\t" if kind == "tsv" else ",", config.columns))
 
 
-def _verify(files: list[Path], states: list[tuple[int, ...]], digests: list[str]) -> None:
-    for path, state, known in zip(files, states, digests, strict=True):
-        if _state(path) != state and _digest(path) != known:
-            raise InputError(f"{path} changed while it was read", "build again when nobody writes to it")
+def _verify(path: Path, state: tuple[int, ...], known: str) -> None:
+    if _state(path) != state and _digest(path) != known:
+        raise InputError(f"{path} changed while it was read", "build again when nobody writes to it")
 
 
 def _state(path: Path) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from prompts.catalogue import resolve
 from prompts.clean import normalise_texts, tidy_texts
 from prompts.config import SourceConfig
 from prompts.sources.files import default_name, exists, find_local, kind_by_name, read_files
-from prompts.sources.source import SAMPLE, Content, Source
+from prompts.sources.source import SAMPLE, Content, Source, first_rows
 
 _HUB = "hf://"
 
@@ -31,7 +31,10 @@ def find_sources(configs: Sequence[SourceConfig]) -> list[Source]:
 def find_source(config: SourceConfig, name: str) -> Source:
     """What `config` names, to be called `name`. Raises as `find_sources` does."""
     config = resolve(config)
-    return Source(name=name, config=config, **vars(_find(config)))
+    content = _find(config)
+    if config.limit is not None:
+        content = first_rows(content, config.limit)
+    return Source(name=name, config=config, **vars(content))
 
 
 def source_names(configs: Sequence[SourceConfig]) -> list[str]:

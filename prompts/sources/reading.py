@@ -33,7 +33,7 @@ def _digest(snapshot: Snapshot, config: SourceConfig, content: Content) -> str:
     path: Path = snapshot.folder.with_name(f"{snapshot.folder.name}.{_DIGESTS}")
     known = _known(path)
     if how not in known:
-        known = {**known, how: text_digest(content.open())}
+        known = {**known, how: text_digest(content.batches())}
         write_json(path, known)
     return known[how]
 

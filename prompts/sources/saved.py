@@ -11,7 +11,7 @@ import pyarrow as pa
 from infra.errors import InputError
 from prompts.config import SourceConfig
 from prompts.rows import BATCH_ROWS
-from prompts.sources.source import Content
+from prompts.sources.source import Content, Shard
 from prompts.sources.tables import text_column, text_frames
 
 
@@ -29,7 +29,8 @@ def read_folder(folder: Path, config: SourceConfig) -> Content:
         if _content_digest(_open(folder, config.split), field) != known:
             raise InputError(f"{folder} changed while it was read", "build again when nobody writes to it")
 
-    return Content(kind="hf", file=folder.name, digest=known, open=lambda: _frames(dataset, field), verify=verify)
+    shard = Shard(name=folder.name, key={"text": known}, open=lambda: _frames(dataset, field), verify=verify)
+    return Content(kind="hf", file=folder.name, digest=known, shards=(shard,))
 
 
 def text_digest(frames: Iterator[pl.DataFrame]) -> str:

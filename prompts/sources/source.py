@@ -1,7 +1,7 @@
 """What a source is to the rest of the house: a name, where it came from, and rows."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -17,6 +17,29 @@ def _is_as_it_was() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Rows that can be read and prepared by themselves: those of one file, mostly."""
+
+    name: str
+    """For people."""
+    key: Mapping[str, Any]
+    """What determines its rows: what is read, and how."""
+    open: Callable[[], Iterator[pl.DataFrame]]
+    """Read it: tables of `rows.SCHEMA`, rows counted from 1. Raises InputError when it is not whole."""
+    verify: Callable[[], None] = _is_as_it_was
+    """Called when it was read. Raises InputError when it is not any more what `key` says."""
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Its rows.
+
+        Raises:
+            InputError: it is not whole, or changed while it was read.
+        """
+        yield from self.open()
+        self.verify()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """Rows that were found and identified, not yet read."""
 
@@ -25,12 +48,48 @@ class Content:
     """File name, Hub name or address: without folders, which differ between machines."""
     digest: str
     """SHA-256 of the content."""
-    open: Callable[[], Iterator[pl.DataFrame]]
-    """Read it: tables of `rows.SCHEMA`. Raises InputError when it is not whole."""
-    verify: Callable[[], None] = _is_as_it_was
-    """Called when it was read. Raises InputError when it is not any more what `digest` says."""
+    shards: tuple[Shard, ...]
+    """Their rows are numbered through."""
     origin: Mapping[str, str] = field(default_factory=dict)
     """Of what was fetched: `url`, `revision`, `fetched` (when, UTC)."""
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Its rows: tables of `rows.SCHEMA`.
+
+        Raises:
+            InputError: it is not whole, or changed while it was read.
+        """
+        before = 0
+        for shard in self.shards:
+            last = 0
+            for frame in shard.batches():
+                last = last_row(frame, last)
+                yield frame.with_columns(pl.col("source_row") + before)
+            before += last
+
+
+def last_row(rows: pl.DataFrame, before: int = 0) -> int:
+    """The highest number of a row, `before` where there is none."""
+    return max(before, int(rows["source_row"].max() or 0))  # type: ignore[arg-type]
+
+
+def first_rows(content: Content, limit: int) -> Content:
+    """No more than so many rows of a content, as one shard."""
+
+    def read() -> Iterator[pl.DataFrame]:
+        left = limit
+        for frame in content.batches():
+            yield frame.head(left)
+            left -= len(frame)
+            if left <= 0:
+                return
+
+    def verify() -> None:
+        for shard in content.shards:
+            shard.verify()
+
+    key = {"shards": [dict(shard.key) for shard in content.shards], "limit": limit}
+    return replace(content, shards=(Shard(name=content.file, key=key, open=read, verify=verify),))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +125,3 @@ class Source(Content):
             "limit": self.config.limit,
             "sha256": self.digest,
         }
-
-    def batches(self) -> Iterator[pl.DataFrame]:
-        """Its rows, no more than `limit`: tables of `rows.SCHEMA`.
-
-        Raises:
-            InputError: it is not whole, or changed while it was read.
-        """
-        left = self.config.limit
-        for frame in self.open():
-            yield frame if left is None else frame.head(left)
-            if left is not None:
-                left -= len(frame)
-                if left <= 0:
-                    break
-        self.verify()

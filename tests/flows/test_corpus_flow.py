@@ -25,6 +25,7 @@ from prompts.build import build_corpus, versions
 from prompts.config import CorpusConfig
 from prompts.corpus import corpus_stats
 from prompts.engine import Local
+from prompts.sources import find_source
 from tests.faults.conftest import wait_until
 from tests.prefect_server import prefect_server_in
 
@@ -85,11 +86,10 @@ def events(server: str, corpus: str) -> list[dict[str, Any]]:
 
 
 def test_sources_that_are_down_are_left_out_and_named(server, home, write, monkeypatch):
-    patient = corpus_module.prepare_source.with_options(retry_delay_seconds=0)
-    monkeypatch.setattr(corpus_module, "prepare_source", patient)
-    write(toys=["a red cube", "a blue cone"], more=["a green torus", "A red cube!"])
+    monkeypatch.setattr(corpus_module, "find", corpus_module.find.with_options(retry_delay_seconds=0))
+    write(toys=["a red cube", "a blue cone"], more_1=["a green torus"], more_2=["A red cube!"])
     (home.parent / "broken.parquet").write_bytes(b"PAR1 truncated")
-    paths = ("toys.txt", "absent.txt", "broken.parquet", "nobody/nothing", "more.txt")
+    paths = ("toys.txt", "absent.txt", "broken.parquet", "nobody/nothing", "more*.txt")
     partial = CorpusConfig(name="partial", sources=",".join(paths))
     result = corpus_flow(partial, keep_going=True)
 
@@ -108,15 +108,21 @@ def test_sources_that_are_down_are_left_out_and_named(server, home, write, monke
         assert f"`{lost['name']}`" in card
 
     # Who is down is asked again, what is broken is not.
-    assert tasks_of(server, {f"prepare {name}" for name in ("toys", "absent", "broken", "nothing", "more")}) == {
-        "prepare toys": ("COMPLETED", 1),
-        "prepare more": ("COMPLETED", 1),
-        "prepare absent": ("FAILED", 1),
-        "prepare broken": ("FAILED", 1),
-        "prepare nothing": ("FAILED", 4),
+    names = [f"find {name}" for name in ("toys", "absent", "broken", "nothing", "more")]
+    files = ("toys: toys.txt", "more: more_1.txt", "more: more_2.txt", "broken: broken.parquet")
+    assert tasks_of(server, {*names, *(f"prepare {file}" for file in files)}) == {
+        "find toys": ("COMPLETED", 1),
+        "find more": ("COMPLETED", 1),
+        "find absent": ("FAILED", 1),
+        "find broken": ("COMPLETED", 1),
+        "find nothing": ("FAILED", 4),
+        "prepare toys: toys.txt": ("COMPLETED", 1),
+        "prepare more: more_1.txt": ("COMPLETED", 1),
+        "prepare more: more_2.txt": ("COMPLETED", 1),
+        "prepare broken: broken.parquet": ("FAILED", 1),
     }
     # The same rows without a gap are another version; the same gap is the same.
-    whole = corpus_flow(CorpusConfig(name="partial", sources="toys.txt,more.txt"))
+    whole = corpus_flow(CorpusConfig(name="partial", sources="toys.txt,more*.txt"))
     assert whole.folder.name != result.folder.name
     assert corpus_flow(partial, keep_going=True).folder == result.folder
 
@@ -138,7 +144,8 @@ def test_a_run_that_ends_reads_no_further(home, write):
     stop = Event()
     stop.set()
     with pytest.raises(RunCancelled):
-        corpus_module.prepare_source.fn("toys", source, config, Local(), stop)
+        (shard,) = find_source(source, "toys").shards
+        corpus_module.prepare_part.fn("toys", shard, config, Local(), stop)
     assert not list(home.rglob("manifest.json"))
 
 

@@ -40,6 +40,22 @@ def test_only_the_new_source_is_read_again(home, tmp_path):
     assert before.items() < after.items() and len(after) == 2
 
 
+def test_of_a_source_that_grew_only_the_new_file_is_read_again(tmp_path):
+    config = CorpusConfig(sources=str(tmp_path / "part-*.txt"))
+    (tmp_path / "part-1.txt").write_text("an old castle\n\na cat\n\n")
+    build_corpus(config, tmp_path / "corpora")
+    prepared = tmp_path / "corpora" / ".prepared"
+    before = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows-*.parquet")}
+    (tmp_path / "part-0.txt").write_text("a dog\n\na fox\n")
+    folder = build_corpus(config, tmp_path / "corpora")
+    after = {path: path.stat().st_mtime_ns for path in prepared.glob("*/rows-*.parquet")}
+    assert before.items() < after.items() and len(after) == 2
+    rows = pl.read_parquet(folder / "clusters.parquet").sort("source_row")["source_row"].to_list()
+    texts = pl.read_parquet(folder / "data" / "*.parquet").sort("source_row")
+    assert rows == sorted(set(rows)) and texts["source"].unique().to_list() == ["part"]
+    assert texts["text"].to_list() == ["a dog", "a fox", "an old castle", "a cat"], "numbered through"
+
+
 def test_what_differs_between_versions(home, tmp_path):
     older = find_version(home)
     (tmp_path / "c.txt").write_text("an old castle of wood\na blue  cone\n")
