@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.dedup import comparing, corpus, measuring, peers, watcher
+from benchmarks.dedup import charting, comparing, corpus, measuring, peers, watcher
 from benchmarks.dedup.__main__ import main
 from benchmarks.dedup.composing import Composer
 from benchmarks.dedup.corpus import Corpus
@@ -337,6 +337,15 @@ def test_memory_and_seconds_are_those_of_the_child():
     assert small.gigabytes < 0.1 < len(ballast) / 1e9
     large = measuring.run([sys.executable, "-S", "-c", "b = bytearray(b'x') * 200_000_000"], {}, "an allocation")
     assert 0.2 < large.gigabytes < 0.3
+
+
+def test_growth_is_drawn():
+    costs = [(100_000, measuring.Cost(1, 2, 0.5, 0.4)), (400_000, measuring.Cost(4, 8, 1, 0.4))]
+    chart = charting.growth_chart(costs)
+    assert chart.count("<circle") == 8 and "0.4M" in chart and "<svg" in chart
+    # What is linear is on the line: the last points of both fall together.
+    measured, linear, *_ = re.findall(r'points="([^"]*)"', chart)
+    assert measured.split()[-1] == linear.split()[-1]
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs the memory of processes in /proc")

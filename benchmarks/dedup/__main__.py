@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,10 +21,11 @@ import polars as pl
 import torch
 
 from benchmarks.dedup import corpus
+from benchmarks.dedup.charting import growth_chart
 from benchmarks.dedup.comparing import build, find_near_alone, run_peers
 from benchmarks.dedup.measuring import Cost
 from benchmarks.dedup.score import Score, kept_rows, score
-from benchmarks.report import markdown, publish, run_main
+from benchmarks.report import RESULTS, markdown, publish, run_main
 from prompts.sources import load_prompts
 
 SAMPLES = ("captions.csv", "languages.json", "solids.txt")
@@ -132,14 +134,27 @@ def _kinds(found: Score, others: list[Score]) -> list[str]:
 
 
 def _grow(options: argparse.Namespace) -> list[str]:
-    rows = [["rows", "wall s", "CPU s", "GB", "microseconds of CPU a row", "bytes a row"]]
+    rows = [["rows", "memory_gb", "wall s", "CPU s", "GB", "GB but for files", "microseconds of CPU a row"]]
+    costs = []
     for count in options.scale:
         prompts, _ = _generate(count, options)
-        with tempfile.TemporaryDirectory(prefix="dedup-") as scratch:
-            cost = build(prompts, Path(scratch)).cost
-        rows.append([f"{count:,}", f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{cost.gigabytes:.2f}"])
-        rows[-1] += [f"{cost.cpu / count * 1e6:.1f}", f"{cost.gigabytes / count * 1e9:.0f}"]
-    return ["Growth of a whole build, start of the program included:", markdown(rows)]
+        for memory in _MEMORY if count == max(options.scale) else _MEMORY[:1]:
+            with tempfile.TemporaryDirectory(prefix="dedup-") as scratch:
+                cost = build(prompts, Path(scratch), f"corpus.memory_gb={memory}").cost
+            rows.append([f"{count:,}", memory, f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{cost.gigabytes:.2f}"])
+            rows[-1] += [f"{cost.own_gigabytes:.2f}", f"{cost.cpu / count * 1e6:.1f}"]
+            if memory == _MEMORY[0]:
+                costs.append((count, cost))
+    sections = ["Growth of a whole build, start of the program included:", markdown(rows)]
+    if options.save:
+        picture = RESULTS / f"{date.today()}-dedup-growth.svg"
+        picture.write_text(growth_chart(costs), encoding="utf-8")
+        sections.append(f"![growth]({picture.name})")
+    return sections
+
+
+_MEMORY = ("2.0", "0.2")
+"""Settings; all but the first only for the largest corpus."""
 
 
 if __name__ == "__main__":

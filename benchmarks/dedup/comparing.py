@@ -32,7 +32,7 @@ class Other(NamedTuple):
     """Why there is nothing."""
 
 
-def build(prompts: Path, scratch: Path) -> Build:
+def build(prompts: Path, scratch: Path, *overrides: str) -> Build:
     """`prd corpus build` of one source, no evaluation prompts kept out, in a new home below `scratch`.
 
     A first build of a few prompts has the kernels compiled, as they are after the first use on a machine.
@@ -42,7 +42,7 @@ def build(prompts: Path, scratch: Path) -> Build:
     pl.scan_parquet(prompts).head(2000).sink_parquet(few)
     for file, home in ((few, scratch / "first"), (prompts, scratch / "home")):
         variables = {"PRD_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-        cost = run([*recipe, f"corpus.sources=[{{path: '{file}'}}]"], variables, "prd corpus build")
+        cost = run([*recipe, *overrides, f"corpus.sources=[{{path: '{file}'}}]"], variables, "prd corpus build")
     (clusters,) = (scratch / "home" / "corpora" / "bench").glob("*/clusters.parquet")
     return Build(cost, pl.read_parquet(clusters))
 

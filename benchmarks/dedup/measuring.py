@@ -21,6 +21,8 @@ class Cost(NamedTuple):
     """Seconds, of all cores together."""
     gigabytes: float
     """Resident at most, all processes together; where /proc is missing, that of the largest."""
+    own_gigabytes: float
+    """Of these at most what is no file that the system can drop; 0 where /proc is missing."""
 
 
 _WATCHER = Path(__file__).with_name("watcher.py")

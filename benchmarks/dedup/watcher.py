@@ -20,11 +20,12 @@ def main() -> int:
     report, *command = sys.argv[1:]
     begin = time.perf_counter()
     child = subprocess.Popen(command)
-    ended, highest = threading.Event(), [0]
+    ended, highest, own = threading.Event(), [0], [0]
 
     def look() -> None:
         while not ended.wait(_INTERVAL):
             highest[0] = max(highest[0], resident(child.pid))
+            own[0] = max(own[0], anonymous(child.pid))
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -35,6 +36,7 @@ def main() -> int:
     child.returncode = os.waitstatus_to_exitcode(status)
     largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     cost = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "gigabytes": max(largest, highest[0]) / 1e9}
+    cost["own_gigabytes"] = own[0] / 1e9
     Path(report).write_text(json.dumps(cost), encoding="utf-8")
     return 128 - child.returncode if child.returncode < 0 else child.returncode
 
@@ -45,7 +47,12 @@ def resident(process: int) -> int:
     0 where there is one process, whose highest the system itself knows, and where there is no /proc.
     """
     processes = _tree(process)
-    return sum(map(_proportional, processes)) if len(processes) > 1 else 0
+    return sum(_rolled_up(each, "Pss:") for each in processes) if len(processes) > 1 else 0
+
+
+def anonymous(process: int) -> int:
+    """Bytes that a process and all below it have made themselves; the rest are files that the system can drop."""
+    return sum(_rolled_up(each, "Anonymous:") for each in _tree(process))
 
 
 def _tree(process: int) -> list[int]:
@@ -57,12 +64,12 @@ def _tree(process: int) -> list[int]:
     return [process, *(each for one in below for each in _tree(one))]
 
 
-def _proportional(process: int) -> int:
+def _rolled_up(process: int, kind: str) -> int:
     try:
         lines = Path("/proc", str(process), "smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
 
 
 if __name__ == "__main__":
