@@ -1,6 +1,8 @@
 """What does the work of a build: this process, or a Ray cluster. The result is the same."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -54,11 +56,20 @@ class Local(Threads):
         schema = no_rows(scores).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
         count, last = 0, 0
         with pq.ParquetWriter(rows_file(folder, 0), schema, compression="lz4") as writer:
-            for batch in track(shard.batches(), f"reading {name} (batches)"):
-                table = describe(batch, scores).to_arrow(compat_level=pl.CompatLevel.oldest())
-                writer.write_table(table.cast(schema))
-                count, last = count + len(batch), last_row(batch, last)
+            for rows in track(self._described(shard.batches(), scores), f"reading {name} (batches)"):
+                writer.write_table(rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
+                count, last = count + len(rows), last_row(rows, last)
         return Described(count, last)
+
+    def _described(self, batches: Iterator[pl.DataFrame], scores: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """In order, some batches ahead of who writes them."""
+        ahead = deque[Future[pl.DataFrame]]()
+        for batch in batches:
+            ahead.append(self.pool.submit(describe, batch, scores))
+            if len(ahead) > self.threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def rows_file(folder: Path, first: int) -> Path:

@@ -35,9 +35,9 @@ class Threads:
         # There are two searches that take long, and beside them style is learned.
         self.memory, self.parts = memory / (threads + 1), max(1, threads // 2)
         # One pool: a search that is begun later waits for the earlier ones rather than for memory.
-        self._pool = ThreadPoolExecutor(threads)
+        self.pool, self.threads = ThreadPoolExecutor(threads), threads
 
     def start(self, material: Material, jobs: Sequence[Job]) -> Callable[[], list[Found]]:
         """As `Searcher.start`."""
-        futures = [self._pool.submit(job, material) for job in jobs]
+        futures = [self.pool.submit(job, material) for job in jobs]
         return lambda: [future.result() for future in futures]
