@@ -258,14 +258,14 @@ def _source_setting(source: dict[str, Any]) -> str:
 
 
 def _meaning(what: str) -> str:
-    from prompts.rows import MERGES, REASONS
+    from prompts.rows import MERGES, reason_meaning
 
     own = {
         "new": "would be in the corpus",
         "known": "equals a prompt of the corpus",
         "again": "equals an earlier row of the source",
     }
-    return {**REASONS, **MERGES, **own}.get(what, "")
+    return {**MERGES, **own}.get(what) or reason_meaning(what)
 
 
 def _echo_result(facts: dict[str, Any], folder: Path, push_to_hub: str | None = None) -> None:
@@ -284,7 +284,8 @@ def _table(title: str, *columns: str) -> "Table":
 
     table = Table(title=escape(title), title_justify="left")
     for column in columns:
-        table.add_column(escape(column), overflow="fold")
+        # What is copied stays in one piece.
+        table.add_column(escape(column), overflow="fold", no_wrap=column == "name", min_width=4)
     return table
 
 

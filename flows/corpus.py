@@ -26,7 +26,7 @@ from prompts.corpus import corpus_stats
 from prompts.engine import Engine, engine_of
 from prompts.novelty import Novelty, novelty
 from prompts.prepare import prepare_shard
-from prompts.rows import MERGES, REASONS
+from prompts.rows import MERGES, reason_meaning
 from prompts.sources import Shard, Source, find_source, find_sources, source_names
 
 _SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=4)
@@ -149,7 +149,7 @@ def _until(stop: Event, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFram
 def _funnel(stats: dict[str, Any]) -> Sequence[str]:
     rows = [
         ("read", stats["read"], "rows of all sources"),
-        *((f"− refused: {reason}", count, REASONS[reason]) for reason, count in stats["refused"].items()),
+        *((f"− refused: {reason}", count, reason_meaning(reason)) for reason, count in stats["refused"].items()),
         *((f"− merged: {rule}", count, MERGES[rule]) for rule, count in stats["merged"].items()),
         ("**prompts**", stats["prompts"], "in this version"),
     ]

@@ -23,7 +23,7 @@ from prompts.distinct import Distinct, find_distinct
 from prompts.engine import Engine, engine_of
 from prompts.policy import Policy
 from prompts.prepare import prepare
-from prompts.rows import REASONS
+from prompts.rows import in_order
 from prompts.selection import VERDICTS, Selection, select
 from prompts.shards import Shards
 from prompts.sources import Source, find_source, find_sources, prompts_of, source_names
@@ -222,6 +222,6 @@ def _nothing_left(sources: Sequence[Source], distinct: Distinct, selection: Sele
         refused[VERDICTS[verdict]] += rows
     return InputError(
         f"no row of {read} is left: "
-        + ", ".join(f"{refused[reason]} {reason}" for reason in REASONS if refused[reason]),
+        + ", ".join(f"{count} {reason}" for reason, count in in_order(refused).items() if count and reason),
         "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
     )

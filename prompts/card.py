@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from prompts.charts import FUNNEL_CHART, LENGTH_CHART
-from prompts.rows import MERGES, REASONS
+from prompts.rows import MERGES, reason_meaning
 from prompts.scores.config import in_words
 
 _HUB_LICENCES = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "odc-by", "openrail"}
@@ -49,7 +49,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
         f"# {name}, version `{version}`",
         (
             f"{stats['prompts']:,} prompts for text-to-3D distillation, from {stats['read']:,} rows of "
-            f"{len(stats['sources'])} sources. The same rows and configuration give the same version."
+            f"{_several(len(stats['sources']), 'source')}. The same rows and configuration give the same version."
         ),
         _loading(LOCAL_LOADING.format(name=name, version=version)),
         "## From rows to prompts",
@@ -58,7 +58,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
             ("step", "rows", "meaning"),
             [
                 ("read", stats["read"], "rows of all sources"),
-                *((f"− `{reason}`", count, REASONS[reason]) for reason, count in stats["refused"].items()),
+                *((f"− `{reason}`", count, reason_meaning(reason)) for reason, count in stats["refused"].items()),
                 *((f"− `{rule}`", count, MERGES[rule]) for rule, count in stats["merged"].items()),
                 ("**prompts**", stats["prompts"], "in this corpus"),
             ],
@@ -81,7 +81,7 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
         _table(("licence", "prompts"), list(stats["licences"].items())),
         *_overlap(stats["overlap"]),
         "## Languages",
-        "Guessed from script and function words; `und` where a prompt is too short to tell.",
+        "Guessed from script and function words; `und` where these do not tell.",
         _table(("language", "prompts"), list(stats["languages"].items())),
         "## Length and scores",
         f"![Words of prompts]({LENGTH_CHART})",
@@ -98,6 +98,10 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
         "\n".join(f"- {_cell(text)}" for text in examples),
     ]
     return "---\n" + yaml.safe_dump(front, sort_keys=False) + "---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _loading(path: str) -> str:

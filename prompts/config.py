@@ -119,7 +119,7 @@ class CorpusConfig(Config):
     """Prompts that must not be in the corpus, in any order of their words."""
     filters: FiltersConfig = FiltersConfig()
     """Limits of scores outside which a row is refused; `prompts.scores` has them all."""
-    languages: tuple[str, ...] | None = None
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}$")], ...] | None = None
     """ISO 639-1 codes to keep; default all. Prompts too short to tell (`und`) always stay."""
     near: NearConfig = NearConfig()
     """How far two prompts may differ and still be one."""

@@ -13,6 +13,8 @@ from typing import Any
 
 import numba
 
+from infra.progress import console
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -36,4 +38,7 @@ def _cache() -> str:
             sources.update(content)
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return str((Path(chosen) if chosen else user / "prd" / "kernels") / sources.hexdigest()[:16])
+    folder = (Path(chosen) if chosen else user / "prd" / "kernels") / sources.hexdigest()[:16]
+    if not folder.exists():
+        console.print("first use on this machine: loops are compiled, which takes about a minute", markup=False)
+    return str(folder)

@@ -27,7 +27,7 @@ class Preview:
     rows: pl.DataFrame
     """`source_row`, `raw` (as read), `text`, `subject`, `style`, `parameters`, `flags`, `reason`, `detail`; `novelty`
     of good rows: `new`, `again` (equal to an earlier row), `known` (equal to a prompt of the corpus), or by which rule
-    it is a near-duplicate of one."""
+    it is a near-duplicate of one or of an earlier row."""
 
     def counts(self) -> dict[str, int]:
         """Reason or novelty → rows, most frequent first."""
@@ -80,10 +80,12 @@ def _texts(corpus: Path | None) -> pl.DataFrame:
 
 
 def _novelty(near: NearDuplicates, known: pl.DataFrame, first: pl.DataFrame) -> pl.Series:
-    """Of each distinct prompt: `new`, `known`, or the rule by which it is one with a prompt of the corpus."""
+    """Of each distinct prompt: `new`, `known`, or by which rule it is one with another, of the corpus or before it."""
     start = len(known)
     found = np.full(len(first), "new", dtype=object)
     pairs = near.pairs
+    inside = pairs[(pairs[:, :2] >= start).all(axis=1)]
+    found[inside[:, :2].max(axis=1) - start] = [RULES[rule] for rule in inside[:, 2]]
     for one, other in ((0, 1), (1, 0)):
         crossing = pairs[(pairs[:, one] >= start) & (pairs[:, other] < start)]
         found[crossing[:, one] - start] = [RULES[rule] for rule in crossing[:, 2]]

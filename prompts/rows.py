@@ -1,6 +1,6 @@
 """The one table that goes through the whole stage, and the reasons for which a row is refused."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -40,6 +40,18 @@ REASONS = {
     "subject_cap": "one of many prompts of its subject, beyond `subject_cap`",
 }
 """Code → meaning, of rows that the corpus has nothing for. A row has at most one: the first that applies."""
+
+
+def reason_meaning(reason: str) -> str:
+    """What a reason means; a filter that was added since goes by its name."""
+    return REASONS.get(reason, f"outside the recipe's limits of {reason}")
+
+
+def in_order(refused: Mapping[str, int]) -> dict[str, int]:
+    """Reason → rows, those that are checked first first."""
+    known = {reason: refused[reason] for reason in REASONS if reason in refused}
+    return known | {reason: refused[reason] for reason in sorted(refused) if reason not in known}
+
 
 MERGES = {
     "exact": "equals another row: case, punctuation, spacing and what platforms add do not count",
@@ -85,10 +97,18 @@ def frames(rows: Iterable[Row]) -> Iterator[pl.DataFrame]:
         batch.append(row)
         size += length
         if len(batch) == BATCH_ROWS or size > _BATCH_CHARACTERS:
-            yield pl.DataFrame(batch, schema=SCHEMA, orient="row")
+            yield _frame(batch)
             batch, size = [], 0
     if batch:
-        yield pl.DataFrame(batch, schema=SCHEMA, orient="row")
+        yield _frame(batch)
+
+
+def _frame(batch: list[Row]) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(batch, schema=SCHEMA, orient="row")
+    except UnicodeEncodeError:  # half an emoji, which JSON can escape and UTF-8 cannot hold
+        whole = [row._replace(text=row.text and row.text.encode(errors="ignore").decode()) for row in batch]
+        return pl.DataFrame(whole, schema=SCHEMA, orient="row")
 
 
 def _shortened(row: Row) -> Row:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prompts.config import CorpusConfig
-from prompts.dedup.clusters import cluster, same_meaning
+from prompts.dedup.clusters import cluster, cut_off, same_meaning
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.pairs import TAG
 from prompts.dedup.searcher import Searcher
@@ -80,7 +80,7 @@ def select(
     pairs[:, :2] = np.concatenate([by_row, rest])[pairs[:, :2]]
     verdicts, details = _contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
     clean = (pairs[:, :2] < count).all(axis=1) & (verdicts[np.minimum(pairs[:, :2], count - 1)] == 0).all(axis=1)
-    kept, rules = cluster(pairs[clean], count)
+    kept, rules = cluster(pairs[clean], count, cut_off(near.tokens)[places])
     kept[verdicts != 0] = -1
     sizes = _sizes(kept, distinct)
     if config.subject_cap is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from prompts.rows import MERGES, REASONS
+from prompts.rows import MERGES, in_order
 from prompts.sources import Source
 
 
@@ -56,7 +56,7 @@ class Statistics:
         measures = pl.concat(self._measures)
         return {
             "read": sum(source.read for source in self._sources),
-            "refused": {reason: refused[reason] for reason in REASONS if reason in refused},
+            "refused": in_order(refused),
             "merged": {rule: merged[rule] for rule in MERGES if rule in merged},
             "prompts": len(measures),
             "sources": [source.result() for source in self._sources],

@@ -3,11 +3,24 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from prompts.dedup.language import FUNCTION
 from prompts.dedup.pairs import TAG
+from prompts.dedup.tokens import Tokens
 from prompts.kernels import kernel
 
+_NEVER = np.int32(2**30)
 
-def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+
+def cut_off(tokens: Tokens) -> NDArray[np.bool_]:
+    """[N] which prompts end in a small word, as one does that was cut: `a pumpkin with`."""
+    ends = tokens.offsets[1:]
+    last = tokens.words[np.maximum(ends - 1, 0)] if len(tokens.words) else np.zeros(len(ends), np.int32)
+    return (ends > tokens.offsets[:-1]) & (tokens.kinds[last] & FUNCTION != 0) if len(tokens.kinds) else ends < 0
+
+
+def cluster(
+    pairs: NDArray[np.int32], rows: int, cut: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Which prompt stays for each, and by which rule.
 
     Slips, function words and order do not change the meaning, so prompts that are linked by these are one. A tag does
@@ -17,6 +30,7 @@ def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDA
     Args:
         pairs: [E, 3] prompt, other prompt, rule.
         rows: how many prompts; those with a lower index stay where there is nothing else to choose by.
+        cut: [N] those that stay for others only where all are so.
 
     Returns:
         [N] the prompt that stays, itself for one that does, and [N] the rule, 0 for one that stays.
@@ -24,6 +38,8 @@ def cluster(pairs: NDArray[np.int32], rows: int) -> tuple[NDArray[np.int32], NDA
     strict, loose = pairs[pairs[:, 2] != TAG], pairs[pairs[:, 2] == TAG]
     parents = same_meaning(pairs, rows)
     degrees = np.bincount(pairs[:, :2].ravel(), minlength=rows).astype(np.int32)
+    if cut is not None:
+        degrees[cut] -= _NEVER
     centres = _centres(parents, degrees)
     linked = np.stack([centres[parents[loose[:, 0]]], centres[parents[loose[:, 1]]]], axis=1).astype(np.int32)
     linked = linked[linked[:, 0] != linked[:, 1]]

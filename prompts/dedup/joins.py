@@ -131,9 +131,10 @@ def join_tagged(
                 continue  # all is style: its beginning is its subject
             here = first + segment_starts[segment]
             there = first + segment_starts[segment + 1] if segment + 1 < end else last
+            if _has_kind(words, kinds, here, there, NEGATION):
+                continue
             if not is_style[segment] and (
                 segment == begin
-                or _has_kind(words, kinds, here, there, NEGATION)
                 or (sizes[row] - size)
                 < detail_ratio * size * (2 if _has_kind(words, kinds, here, there, GUARDED | NUMERIC) else 1)
             ):

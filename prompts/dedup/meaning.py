@@ -12,6 +12,8 @@ DIFFERENT, SAME, MOVED = 0, 1, 2
 """Results of `same_order`; SAME is that of the words of meaning."""
 SURE, DOUBTFUL = 1, 2
 """Results of `is_slip`."""
+_FAR_RARER = 64
+"""How much rarer a word that people use has to be for it to be a slip of another such word."""
 MOST_WORDS = 512
 """Longer prompts are not compared."""
 
@@ -58,7 +60,7 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
         right, wrong = other, one
     common = kinds[right] & FUNCTION != 0 or counts[right] >= 8 * counts[wrong]
     if known[right] and known[wrong]:
-        return DOUBTFUL if common else 0
+        return DOUBTFUL if common and context >= 2 and counts[right] >= _FAR_RARER * counts[wrong] else 0
     if known[right]:
         return SURE if common or counts[wrong] <= max(2, counts[right] // 4) else 0
     return SURE if common or (counts[wrong] <= 2 and context >= 3 and m >= 5) else 0
@@ -198,13 +200,25 @@ def _moved(one, other, n, kinds):
                 equal = False
                 break
         if equal and (
-            functions == 0
-            or length == 2
+            length == 2
+            or (functions == 0 and _same_owners(one, other, n, head, length, kinds))
             or (kinds[one[head]] & FUNCTION and not kinds[one[head + shift - 1]] & FUNCTION)
             or (kinds[one[head + shift]] & FUNCTION and not kinds[one[head + length - 1]] & FUNCTION)
         ):
             return True
     return length == 0
+
+
+@kernel()
+def _same_owners(one, other, n, head, length, kinds):
+    """Whether colours and numbers stand before the same words: `a blue cat in scarf` is no `cat in blue scarf`."""
+    for place in range(head, head + length):
+        if kinds[one[place]] & (GUARDED | NUMERIC):
+            after = one[place + 1] if place + 1 < n else -1
+            for spot in range(head, head + length):
+                if other[spot] == one[place] and after != (other[spot + 1] if spot + 1 < n else -1):
+                    return False
+    return True
 
 
 @kernel()

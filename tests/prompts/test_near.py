@@ -88,6 +88,8 @@ OTHER = [
     ("a red cube on a blue sphere", "a blue cube on a red sphere"),
     ("a red cube and a blue sphere", "a blue cube and a red sphere"),
     ("a fox with a white tail", "a white fox with a tail"),
+    ("a cat wearing a blue scarf", "a blue cat wearing a scarf"),
+    ("a bear holding a golden shield", "a golden bear holding a shield"),
     ("a cat in a box", "a cat on a box"),
     ("a cat with a hat", "a cat without a hat"),
     ("a street with people", "a street with no people"),
@@ -104,6 +106,8 @@ OTHER = [
     ("a castle", "a castle, a dragon"),
     ("a castle at night", "a castle"),
     ("a purple teapot, cinematic", "a purple teapot, bokeh"),
+    ("a purple teapot, no bokeh", "a purple teapot"),
+    ("a wooden crow on a hill", "a wooden crown on a hill"),
     ("naruto, highly detailed, octane render, 8k, bokeh", "inuyasha, highly detailed, octane render, 8k, bokeh"),
 ]
 
