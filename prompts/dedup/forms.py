@@ -44,7 +44,7 @@ def join_joined(
                 entry = full_following[entry]
                 if same_order(
                     words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                    place + 1, place + 2, place, joined, scratch,
+                    place + 1, place + 2, -1, -1, place, joined, scratch,
                 ):  # fmt: skip
                     pairs, count = push(pairs, count, row, other, JOINED)
     return pairs[:count].copy()
@@ -108,7 +108,7 @@ def join_plurals(
                         entry = following[entry]
                         if same_order(
                             words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                            -1, -1, place, form, scratch,
+                            -1, -1, -1, -1, place, form, scratch,
                         ):  # fmt: skip
                             pairs, count = push(pairs, count, row, other, PLURAL)
     return pairs[:count].copy()

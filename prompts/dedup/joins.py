@@ -47,7 +47,7 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
                 member = members[index]
                 same = same_order(
                     words, borders, hashes, kinds, offsets[row], offsets[row + 1], offsets[member],
-                    offsets[member + 1], -1, -1, -1, -1, scratch,
+                    offsets[member + 1], -1, -1, -1, -1, -1, -1, scratch,
                 )  # fmt: skip
                 if same != DIFFERENT:
                     rule = FUNCTION_WORDS if same == SAME else WORD_ORDER
@@ -142,7 +142,7 @@ def join_tagged(
             key = sets[row] - own
             if part_of(key, parts) == part and maybe(bits, key):
                 pairs, count = _shorter(
-                    words, borders, offsets, hashes, kinds, row, here, there, rows, keys, slots,
+                    words, borders, offsets, hashes, kinds, row, here, there, -1, -1, rows, keys, slots,
                     following, key, scratch, pairs, count,
                 )  # fmt: skip
             if styles < tags_for_two or not is_style[segment]:
@@ -150,10 +150,17 @@ def join_tagged(
             for second in range(segment + 1, end):
                 if is_style[second] and 0 < segment_own_sizes[second] < sizes[row] - size:
                     key = sets[row] - own - segment_own[second]
-                    if part_of(key, parts) == part and maybe(bits, key):
-                        entry = find(slots, keys, key)
-                        if entry >= 0:
-                            pairs, count = push(pairs, count, row, rows[entry], TAG)
+                    gap = first + segment_starts[second]
+                    gap_end = first + segment_starts[second + 1] if second + 1 < end else last
+                    if (
+                        part_of(key, parts) == part
+                        and maybe(bits, key)
+                        and not _has_kind(words, kinds, gap, gap_end, NEGATION)
+                    ):
+                        pairs, count = _shorter(
+                            words, borders, offsets, hashes, kinds, row, here, there, gap, gap_end, rows, keys, slots,
+                            following, key, scratch, pairs, count,
+                        )  # fmt: skip
         if begin == end:
             continue
         # A phrase of style at the end that no comma parts from the rest.
@@ -172,7 +179,7 @@ def join_tagged(
                 key = sets[row] - own
                 if part_of(key, parts) == part and maybe(bits, key):
                     pairs, count = _shorter(
-                        words, borders, offsets, hashes, kinds, row, place, last, rows, keys, slots,
+                        words, borders, offsets, hashes, kinds, row, place, last, -1, -1, rows, keys, slots,
                         following, key, scratch, pairs, count,
                     )  # fmt: skip
     return pairs[:count].copy()
@@ -180,7 +187,8 @@ def join_tagged(
 
 @kernel()
 def _shorter(
-    words, borders, offsets, hashes, kinds, row, skip, skip_end, rows, keys, slots, following, key, scratch,
+    words, borders, offsets, hashes, kinds, row, skip, skip_end, gap, gap_end, rows, keys, slots, following, key,
+    scratch,
     pairs, count,
 ):  # fmt: skip
     entry = find(slots, keys, key)
@@ -189,7 +197,7 @@ def _shorter(
         entry = following[entry]
         if other != row and same_order(
             words, borders, hashes, kinds, offsets[row], offsets[row + 1], offsets[other], offsets[other + 1],
-            skip, skip_end, -1, -1, scratch,
+            skip, skip_end, gap, gap_end, -1, -1, scratch,
         ):  # fmt: skip
             pairs, count = push(pairs, count, row, other, TAG)
     return pairs, count

@@ -95,7 +95,7 @@ def _within(spellings, a, n, b, m, allowed):
 
 
 @kernel()
-def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, at, new, scratch):
+def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, gap, gap_end, at, new, scratch):
     """Whether two prompts of equal words of meaning say them in an order that means the same: `SAME`, `MOVED` or 0.
 
     Either the words of meaning come in the same order; or whole parts (between commas, brackets and `and`) change
@@ -104,14 +104,14 @@ def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end
 
     Args:
         a, a_end, b, b_end: the two prompts.
-        skip, skip_end: words of the first that are left out.
+        skip, skip_end, gap, gap_end: two runs of words of the first that are left out; -1 for none.
         at, new: the word at place `at` of the first counts as `new`; -1 for none.
         scratch: int64 array [4, at least `MOST_WORDS`].
     """
     if a_end - a > MOST_WORDS or b_end - b > MOST_WORDS:
         return DIFFERENT
-    n, content_a = _sequence(words, kinds, a, a_end, skip, skip_end, at, new, scratch[0])
-    m, content_b = _sequence(words, kinds, b, b_end, -1, -1, -1, -1, scratch[1])
+    n, content_a = _sequence(words, kinds, a, a_end, skip, skip_end, gap, gap_end, at, new, scratch[0])
+    m, content_b = _sequence(words, kinds, b, b_end, -1, -1, -1, -1, -1, -1, scratch[1])
     if not _functions_agree(kinds, scratch[0], n, scratch[1], m):
         return DIFFERENT
     # Words of meaning alone, in order; repeated ones may differ.
@@ -134,17 +134,17 @@ def same_order(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end
     if n == m and _moved(scratch[0], scratch[1], n, kinds):
         return MOVED
     parts = _same_parts(
-        words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, at, new, scratch[2], scratch[3]
+        words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, gap, gap_end, at, new, scratch[2], scratch[3]
     )
     return MOVED if parts else DIFFERENT
 
 
 @kernel()
-def _sequence(words, kinds, first, last, skip, skip_end, at, new, out):
+def _sequence(words, kinds, first, last, skip, skip_end, gap, gap_end, at, new, out):
     """All words but articles; how many, and how many of them carry meaning."""
     count, content = 0, 0
     for place in range(first, last):
-        if skip <= place < skip_end:
+        if skip <= place < skip_end or gap <= place < gap_end:
             continue
         word = words[place]
         if kinds[word] & ARTICLE:
@@ -222,9 +222,9 @@ def _same_owners(one, other, n, head, length, kinds):
 
 
 @kernel()
-def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, at, new, one, other):
-    n = _parts(words, borders, hashes, kinds, a, a_end, skip, skip_end, at, new, one)
-    m = _parts(words, borders, hashes, kinds, b, b_end, -1, -1, -1, -1, other)
+def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, gap, gap_end, at, new, one, other):
+    n = _parts(words, borders, hashes, kinds, a, a_end, skip, skip_end, gap, gap_end, at, new, one)
+    m = _parts(words, borders, hashes, kinds, b, b_end, -1, -1, -1, -1, -1, -1, other)
     if n != m:
         return False
     one[:n].sort()
@@ -236,7 +236,7 @@ def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_en
 
 
 @kernel()
-def _parts(words, borders, hashes, kinds, first, last, skip, skip_end, at, new, out):
+def _parts(words, borders, hashes, kinds, first, last, skip, skip_end, gap, gap_end, at, new, out):
     """Hashes of the parts, each of its words of meaning in order."""
     count, empty, value = 0, True, np.uint64(0)
     for place in range(first, last):
@@ -244,7 +244,7 @@ def _parts(words, borders, hashes, kinds, first, last, skip, skip_end, at, new, 
         if (borders[place] or kinds[word] & CONJUNCTION_WORD) and not empty:
             out[count] = np.int64(value)
             count, empty, value = count + 1, True, np.uint64(0)
-        if kinds[word] & FUNCTION or skip <= place < skip_end:
+        if kinds[word] & FUNCTION or skip <= place < skip_end or gap <= place < gap_end:
             continue
         if place == at:
             word = new

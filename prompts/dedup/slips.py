@@ -116,7 +116,7 @@ def join_misspelt(
                     slip = is_slip(spellings, starts, kinds, counts, known, word, misspelt, sizes[row] - 1)
                     if slip == 0 or not same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                        -1, -1, place, misspelt, scratch,
+                        -1, -1, -1, -1, place, misspelt, scratch,
                     ):  # fmt: skip
                         continue
                     if slip == SURE:
@@ -135,7 +135,7 @@ def join_misspelt(
                         slip = is_slip(spellings, starts, kinds, counts, known, word, meant, sizes[row] - 1)
                         if slip and same_order(
                             words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                            -1, -1, place, meant, scratch,
+                            -1, -1, -1, -1, place, meant, scratch,
                         ):  # fmt: skip
                             if slip == SURE:
                                 pairs, count = push(pairs, count, row, other, TYPO)

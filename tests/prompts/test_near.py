@@ -68,6 +68,7 @@ SAME = [
     ("a purple teapot, octane render, cinematic", "a purple teapot, cinematic", "style_tag"),
     ("cinematic, a purple teapot", "a purple teapot", "style_tag"),
     ("a purple teapot highly detailed", "a purple teapot", "style_tag"),
+    (f"a cat on a dog, {', '.join(TAGS)}", f"a cat on a dog, {', '.join(TAGS[2:])}", "style_tag"),
     ("a purple teapot, bokeh, bokeh", "a purple teapot, bokeh", "style_tag"),
     ("an iron robot of gears holding a tiny flower, dusk", "an iron robot of gears holding a tiny flower", "style_tag"),
     ("a teapot, 8 k, bokeh, cinematic", "a teapot, bokeh, cinematic, 8k", "word_order"),
@@ -82,6 +83,7 @@ def test_these_are_one(rule_of, one, other, rule):
 
 
 OTHER = [
+    (f"a cat on a dog, {', '.join(TAGS)}", f"a dog on a cat, {', '.join(TAGS[:-2])}"),
     ("a red cube", "a blue cube"),
     ("a cat", "a dog"),
     ("a cat on a dog", "a dog on a cat"),
