@@ -46,7 +46,9 @@ def find_version(home: Path, version: str | None = None) -> Path:
     found = [folder for folder in versions(home) if folder.name.startswith(version or "")]
     if not found:
         what = f"version {version} of the corpus" if version else "corpus"
-        raise MissingError(f"there is no {what} in {home}", "build it: prd corpus build")
+        names = ", ".join(folder.name for folder in versions(home)[-5:])
+        way_out = f"there are {names}" if names else "build it: prd corpus build"
+        raise MissingError(f"there is no {what} in {home}", way_out)
     if version and len(found) > 1:
         names = ", ".join(folder.name for folder in found)
         raise InputError(f"{version} may be {names}", "give more of its name")
