@@ -101,11 +101,11 @@ def build_from(
     inputs = _inputs(config, sources, held_out, missing)
     home = root / config.name
     with folder_lock(home):
+        staging = home / _STAGING
+        shutil.rmtree(staging, ignore_errors=True)
         if found := _finished(home, inputs):
             console.print(f"corpus {config.name} {found.name} was there already: {found}", markup=False, soft_wrap=True)
             return found
-        staging = home / _STAGING
-        shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
             facts = _build(config, sources, held_out, root, engine, missing, staging)

@@ -114,7 +114,7 @@ class CorpusConfig(Config):
     name: str = Field(default="corpus", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     """Folder below `$PRD_HOME/corpora`."""
     sources: Sources = Field(min_length=1)
-    """In order of trust: of equal prompts the first row of the first source stays."""
+    """In order of trust: of equal rows one of the first source stays, the one least changed by cleaning."""
     evaluation_prompts: Sources = ()
     """Prompts that must not be in the corpus, in any order of their words."""
     filters: FiltersConfig = FiltersConfig()

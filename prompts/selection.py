@@ -77,9 +77,12 @@ def select(
         searcher=searcher,
     )
     pairs = near.pairs.copy()
-    pairs[:, :2] = np.concatenate([by_row, rest])[pairs[:, :2]]
+    pairs[:, :2] = np.sort(np.concatenate([by_row, rest])[pairs[:, :2]], axis=1)
+    pairs = np.unique(pairs, axis=0)  # in an order that rows do not decide
     verdicts, details = _contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
-    clean = (pairs[:, :2] < count).all(axis=1) & (verdicts[np.minimum(pairs[:, :2], count - 1)] == 0).all(axis=1)
+    clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
+        axis=1
+    )
     kept, rules = cluster(pairs[clean], count, cut_off(near.tokens)[places])
     kept[verdicts != 0] = -1
     sizes = _sizes(kept, distinct)

@@ -9,6 +9,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from infra.errors import UnavailableError
+
 
 class Workspace:
     """Arrays that may be larger than memory; they are gone when nobody refers to them.
@@ -25,7 +27,12 @@ class Workspace:
         if self._folder is None:
             return np.zeros(size, dtype)
         with self._file() as file:
-            os.truncate(file.fileno(), size * np.dtype(dtype).itemsize)
+            bytes_wanted = size * np.dtype(dtype).itemsize
+            if bytes_wanted:
+                try:
+                    os.posix_fallocate(file.fileno(), 0, bytes_wanted)
+                except OSError as error:  # later it would be a signal
+                    raise UnavailableError(f"{self._folder}: {error.strerror}", "make room on this disk") from None
             return _mapped(file, dtype)
 
     def growing(self, dtype: DTypeLike) -> "Growing":

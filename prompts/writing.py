@@ -164,6 +164,7 @@ class _File:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pl.DataFrame] = []
+        self._bytes = 0.0
 
     def __enter__(self) -> "_File":
         return self
@@ -178,12 +179,14 @@ class _File:
 
     def write(self, rows: pl.DataFrame) -> None:
         self._waiting.append(rows)
-        if sum(map(len, self._waiting)) >= _ROW_GROUP:
+        self._bytes += rows.estimated_size()
+        if sum(map(len, self._waiting)) >= _ROW_GROUP or self._bytes >= _MOST_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         table = plain(pl.concat(self._waiting).to_arrow(compat_level=pl.CompatLevel.oldest()))
         self._waiting.clear()
+        self._bytes = 0.0
         columns: Any = ["source", "rule", "reason"]  # either kind of argument is meant
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", use_dictionary=columns)
@@ -192,3 +195,4 @@ class _File:
 
 _ROW_GROUP = 500_000
 """Rows; few large groups are read faster than many small ones."""
+_MOST_BYTES = 2**27

@@ -53,7 +53,7 @@ def cluster(
     result = kept[own]
     rules = np.zeros(rows, np.int8)
     rules[result != own] = TAG
-    _strict_rules(strict, rules)
+    _strict_rules(strict, result, rules)
     rules[(result == own) & (np.arange(rows) == own)] = 0
     return result, rules
 
@@ -113,9 +113,11 @@ def _stars(candidates, bounds, others, rows):
 
 
 @kernel()
-def _strict_rules(pairs, rules):
-    for index in range(len(pairs)):
-        for side in range(2):
-            row = pairs[index, side]
-            if rules[row] == 0:
-                rules[row] = pairs[index, 2]
+def _strict_rules(pairs, kept, rules):
+    """The rule of a prompt's pair with the one that stays or, without one, of its first pair."""
+    for direct in (True, False):
+        for index in range(len(pairs)):
+            for side in range(2):
+                row = pairs[index, side]
+                if rules[row] == 0 and (not direct or pairs[index, 1 - side] == kept[row]):
+                    rules[row] = pairs[index, 2]

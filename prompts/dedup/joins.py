@@ -70,7 +70,7 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
                     doubts[doubtful, 0], doubts[doubtful, 1] = row, member
                     doubts[doubtful, 2], doubts[doubtful, 3] = one, other
                     doubtful += 1
-            leads[row] = alone
+            leads[row] = alone and found < _MOST_ALIKE
             if found < _MOST_ALIKE:
                 members[found] = row
                 found += 1
@@ -131,13 +131,9 @@ def join_tagged(
                 continue  # all is style: its beginning is its subject
             here = first + segment_starts[segment]
             there = first + segment_starts[segment + 1] if segment + 1 < end else last
-            if _has_kind(words, kinds, here, there, NEGATION):
+            if _tells(words, kinds, here, there, is_style[segment]):
                 continue
-            if not is_style[segment] and (
-                segment == begin
-                or (sizes[row] - size)
-                < detail_ratio * size * (2 if _has_kind(words, kinds, here, there, GUARDED | NUMERIC) else 1)
-            ):
+            if not is_style[segment] and (segment == begin or sizes[row] - size < detail_ratio * size):
                 continue
             key = sets[row] - own
             if part_of(key, parts) == part and maybe(bits, key):
@@ -155,7 +151,7 @@ def join_tagged(
                     if (
                         part_of(key, parts) == part
                         and maybe(bits, key)
-                        and not _has_kind(words, kinds, gap, gap_end, NEGATION)
+                        and not _tells(words, kinds, gap, gap_end, True)
                     ):
                         pairs, count = _shorter(
                             words, borders, offsets, hashes, kinds, row, here, there, gap, gap_end, rows, keys, slots,
@@ -204,8 +200,15 @@ def _shorter(
 
 
 @kernel()
-def _has_kind(words, kinds, start, end, kind):
+def _tells(words, kinds, start, end, style):
+    """Whether a run of words says what may never be missing: a negation, colours or numbers.
+
+    Of style they may be a part: `white background`, `8k`.
+    """
+    only = True
     for place in range(start, end):
-        if kinds[words[place]] & kind:
+        kind = kinds[words[place]]
+        if kind & NEGATION or (not style and kind & (GUARDED | NUMERIC)):
             return True
-    return False
+        only = only and kind & (GUARDED | FUNCTION) != 0
+    return only

@@ -23,7 +23,7 @@ _GUARDED = (
     "zero one two three four five six seven eight nine ten eleven twelve dozen twenty hundred thousand single double "
     "triple pair half both "
     "red blue green yellow black white orange purple pink brown grey gray golden gold silver cyan magenta violet "
-    "turquoise beige crimson scarlet teal navy maroon olive indigo"
+    "turquoise beige crimson scarlet teal navy maroon olive indigo left right"
 )
 
 

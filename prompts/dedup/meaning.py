@@ -40,6 +40,8 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
     foreign = False
     for place in range(b, b + m):
         foreign = foreign or spellings[place] >= 128
+        if spellings[place] >= 0xE0:
+            return 0  # of Han, Hangul and the like one character may be a word
     allowed = 2 if foreign else 1
     if m - n > allowed or m < 4 or n < 3:
         return 0
@@ -244,10 +246,10 @@ def _parts(words, borders, hashes, kinds, first, last, skip, skip_end, gap, gap_
         if (borders[place] or kinds[word] & CONJUNCTION_WORD) and not empty:
             out[count] = np.int64(value)
             count, empty, value = count + 1, True, np.uint64(0)
-        if kinds[word] & FUNCTION or skip <= place < skip_end or gap <= place < gap_end:
-            continue
         if place == at:
             word = new
+        if kinds[word] & FUNCTION or skip <= place < skip_end or gap <= place < gap_end:
+            continue
         value = (value ^ hashes[word]) * np.uint64(0x9E3779B97F4A7C15)
         value ^= value >> np.uint64(29)
         empty = False

@@ -59,7 +59,10 @@ def find_near_duplicates(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order if trust is None else trust[order]
     )
     leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
-    material = Material(t, p, leaders, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig())
+    trusted = leaders if trust is None else trust[leads[trust] & (p.sizes[trust] > 0)].astype(np.int32)
+    material = Material(
+        t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig()
+    )
     rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
     slips_found = searcher.start(material, _jobs(misspelt, 2 * int(p.counts[rare].sum()) + len(leaders), searcher))
     style = learn_style(t, p, workspace, searcher.memory)

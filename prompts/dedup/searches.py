@@ -23,7 +23,8 @@ class Material(NamedTuple):
 
     tokens: Tokens
     profile: Profile
-    leaders: NDArray[np.int32]  # [L] prompts that are no mere rewording of another
+    leaders: NDArray[np.int32]  # [L] prompts that are no mere rewording of another, ascending
+    trusted: NDArray[np.int32]  # [L] the same, those first that are sooner compared
     known: NDArray[np.bool_]  # [W] usual words
     rare: int  # a word may be a slip when no more prompts have it
     config: NearConfig
@@ -57,7 +58,7 @@ def misspelt(material: Material, part: int, parts: int) -> Found:
     t, p, leaders = material.tokens, material.profile, material.leaders
     ends = slips.word_ends(t.spellings, t.starts)
     rare = slips.rare_words(
-        t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, leaders, material.rare, part, parts
+        t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, material.trusted, material.rare, part, parts
     )
     pairs, doubts = slips.join_misspelt(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,

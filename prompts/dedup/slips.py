@@ -45,7 +45,8 @@ def word_ends(spellings, starts):
 def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit, part, parts):
     """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, by each of its `word_ends`.
 
-    In a part are those whose other words are in it.
+    In a part are those whose other words are in it. Where so many have one key that not all are looked at, it is the
+    first of `leaders`.
     """
     total = 0
     for row in leaders:
@@ -111,7 +112,7 @@ def join_misspelt(
                     other, misspelt = rows[entry], at[entry]
                     entry = following[entry]
                     steps += 1
-                    if misspelt == word or other == row or (rare and other < row) or sizes[other] != sizes[row]:
+                    if misspelt == word or other == row or sizes[other] != sizes[row]:
                         continue
                     slip = is_slip(spellings, starts, kinds, counts, known, word, misspelt, sizes[row] - 1)
                     if slip == 0 or not same_order(
@@ -206,7 +207,7 @@ def judge_exchanged(words, offsets, hashes, kinds, doubts):
                     rarest = min(rarest, seen[index, 1 - wrong, spot])
             # Far from each other words are exchanged on purpose rather than by a slip.
             near = doubts[index, 3] == doubts[index, 2] + 1
-            if strange == 1 and usual >= _OFTEN and (near or rarest > 1):
+            if strange == 1 and usual >= _OFTEN and (near or rarest >= _OFTEN):
                 pairs, count = push(pairs, count, doubts[index, wrong], doubts[index, 1 - wrong], WORD_ORDER)
                 break
     return pairs[:count].copy()

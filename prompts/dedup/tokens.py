@@ -36,7 +36,7 @@ class Tokens:
     spellings: NDArray[np.uint8]  # [...] bytes of all distinct words
     starts: NDArray[np.int64]  # [W + 1] where each begins in `spellings`
     kinds: NDArray[np.uint8]  # [W] flags of `language`
-    places: NDArray[np.uint16]  # [T] bytes from the prompt's beginning to the word; 65,535 for any place beyond
+    places: NDArray[np.uint32]  # [T] bytes from the prompt's beginning to the word
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -60,13 +60,13 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
     classes, lower = characters()
     dictionary = _Dictionary()
     words, borders = workspace.growing(np.int32), workspace.growing(np.uint8)
-    places, ends = workspace.growing(np.uint16), workspace.growing(np.int64)
+    places, ends = workspace.growing(np.uint32), workspace.growing(np.int64)
     ends.append(np.zeros(1, np.int64))
     total = 0
     for column in texts:
         data, offsets = strings_of(column)
         size = _count(data, offsets, classes)
-        batch = np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.uint16)
+        batch = np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.uint32)
         batch_ends = np.zeros(len(offsets) - 1, np.int64)
         row, count = 0, 0
         while row < len(offsets) - 1:
@@ -265,7 +265,7 @@ def _tokenise(
             else:
                 used = begin
             words[count], borders[count] = word, border
-            places[count] = min(place - offsets[row], 65535)
+            places[count] = place - offsets[row]
             border = 0
             count += 1
         ends[row] = count

@@ -193,6 +193,14 @@ def test_neither_order_nor_sharding_nor_memory_changes_the_version(tmp_path_fact
     assert found[0] == found[1]
 
 
+def test_all_refused_beside_equal_evaluation_prompts(tmp_path):
+    (tmp_path / "a.txt").write_text("!\n")
+    (tmp_path / "held.txt").write_text("a red cube\nred cube\n")
+    config = CorpusConfig(sources=str(tmp_path / "a.txt"), evaluation_prompts=str(tmp_path / "held.txt"))
+    with pytest.raises(InputError, match="no row of 1 is left: 1 empty"):
+        build_corpus(config, tmp_path / "corpora")
+
+
 def test_the_size_of_shards_does_not_change_the_version(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("a cube\na cone\na cup\na cat\na lamp\na fox\n")
     config = CorpusConfig(sources=str(tmp_path / "a.txt"), holdout=0.3)

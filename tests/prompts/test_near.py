@@ -83,6 +83,8 @@ def test_these_are_one(rule_of, one, other, rule):
 
 
 OTHER = [
+    ("a small wooden toy cube on a marble table, blue", "a small wooden toy cube on a marble table"),
+    ("可爱的狗", "可爱的猫"),
     (f"a cat on a dog, {', '.join(TAGS)}", f"a dog on a cat, {', '.join(TAGS[:-2])}"),
     ("a red cube", "a blue cube"),
     ("a cat", "a dog"),
