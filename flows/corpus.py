@@ -18,9 +18,8 @@ from flows.growth import announce
 from flows.showing import leave_artifact, table
 from flows.stages import StageResult, corpus_result
 from infra.errors import BusyError, InputError, RunCancelled, UnavailableError
-from infra.progress import console
 from infra.settings import settings
-from prompts.build import LeftOut, build_from, scores_of
+from prompts.build import LeftOut, build_from, leave_out, scores_of
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats
 from prompts.engine import Engine, engine_of
@@ -120,8 +119,7 @@ def _prepare_all(
             if not keep_going:
                 raise
             if index not in missing:
-                missing[index] = LeftOut(names[index], config.sources[index].path, error.message)
-                console.print(f"{names[index]} is left out: {error}", markup=False, soft_wrap=True)
+                missing[index] = leave_out(names[index], config.sources[index].path, error)
 
     try:
         for future in as_completed([evaluation, *finding]):

@@ -11,7 +11,7 @@ import yaml
 
 from infra.artifacts import folder_lock, is_finished, publish, read_manifest, seal, write_json
 from infra.config import digest
-from infra.errors import InputError, UnavailableError
+from infra.errors import InputError, PRDError, UnavailableError
 from infra.progress import console
 from prompts.card import dataset_card
 from prompts.catalogue import resolve
@@ -48,6 +48,12 @@ class LeftOut:
     """The error's message."""
 
 
+def leave_out(name: str, path: str, error: PRDError) -> LeftOut:
+    """Say that a corpus is built without a source, and why."""
+    console.print(f"{name} is left out: {error}", markup=False, soft_wrap=True)
+    return LeftOut(name, path, error.message)
+
+
 def build_corpus(config: CorpusConfig, root: Path, *, keep_going: bool = False) -> Path:
     """Build the corpus of `config`, or find it built.
 
@@ -79,8 +85,7 @@ def build_corpus(config: CorpusConfig, root: Path, *, keep_going: bool = False) 
                 prepare(found, scores_of(config), root, engine)
                 sources.append(found)
             except (InputError, UnavailableError) as error:
-                missing.append(LeftOut(name, source.path, error.message))
-                console.print(f"{name} is left out: {error}", markup=False, soft_wrap=True)
+                missing.append(leave_out(name, source.path, error))
         return build_from(config, sources, held_out, root, engine, missing)
 
 
@@ -220,8 +225,8 @@ def _nothing_left(sources: Sequence[Source], distinct: Distinct, selection: Sele
     refused = Counter(distinct.refused)
     for verdict, rows in zip(selection.verdicts.tolist(), distinct.sizes.tolist(), strict=True):
         refused[VERDICTS[verdict]] += rows
+    why = ", ".join(f"{count} {reason}" for reason, count in in_order(refused).items())
     return InputError(
-        f"no row of {read} is left: "
-        + ", ".join(f"{count} {reason}" for reason, count in in_order(refused).items() if count and reason),
+        f"no row of {read} is left: {why}",
         "check the sources, their text column, `filters`, `languages` and `evaluation_prompts`",
     )

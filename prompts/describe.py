@@ -6,11 +6,8 @@ import polars as pl
 
 from prompts.clean import clean_texts, has_personal_data, normalise_texts, prompt_ids, redact_texts
 from prompts.language import guess_languages
-from prompts.rows import SCHEMA, refuse
+from prompts.rows import LONGEST_KEPT, SCHEMA, refuse
 from prompts.scores.policy import add_scores
-
-_LONGEST_REFUSED = 2000
-"""Characters kept of a row that never parsed."""
 
 
 def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
@@ -26,9 +23,7 @@ def describe(rows: pl.DataFrame, scores: Sequence[str]) -> pl.DataFrame:
         shouted, and `raw`, a hash of the text as it was read.
     """
     refused = rows["reason"].is_not_null()
-    broken = rows.filter(refused).with_columns(
-        redact_texts(rows["text"].filter(refused).str.slice(0, _LONGEST_REFUSED))
-    )
+    broken = rows.filter(refused).with_columns(redact_texts(rows["text"].filter(refused).str.slice(0, LONGEST_KEPT)))
     raw = rows.filter(~refused)
     cleaned = clean_texts(raw["text"])
     keys = normalise_texts(cleaned["text"])

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from infra.artifacts import finish, read_manifest
 from infra.config import digest
 from prompts.clean import RULES
-from prompts.engine import ROWS, Engine, Local
+from prompts.engine import ROWS, Engine
 from prompts.sources import Shard, Source
 
 _FOLDER = ".prepared"
@@ -42,19 +42,18 @@ class Prepared:
         return sum(read_manifest(folder).facts["rows"] for folder in self.shards)
 
 
-def prepare(source: Source, scores: Sequence[str], root: Path, engine: Engine | None = None) -> Prepared:
+def prepare(source: Source, scores: Sequence[str], root: Path, engine: Engine) -> Prepared:
     """Read and describe a source, shard by shard, or find it done.
 
     Args:
         scores: names of what is to be measured on each row (`prompts.scores`).
         root: folder of all corpora.
-        engine: what describes the rows; default this process.
+        engine: what describes the rows.
 
     Raises:
         InputError: the source cannot be read.
         BusyError: another run is preparing it.
     """
-    engine = engine or Local()
     return Prepared(tuple(prepare_shard(shard, source.name, scores, root, engine) for shard in source.shards))
 
 

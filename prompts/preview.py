@@ -15,6 +15,7 @@ from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
 from prompts.describe import describe
 from prompts.identifiers import as_hex
+from prompts.rows import SCHEMA
 from prompts.scores.policy import refuse_outside
 from prompts.sources import Source, find_sources
 
@@ -48,7 +49,7 @@ def preview(config: SourceConfig, policy: CorpusConfig, corpus: Path | None, row
         InputError: the source cannot be read.
     """
     (source,) = find_sources([config.model_copy(update={"limit": min(rows, config.limit or rows)})])
-    read = pl.concat(list(source.batches()) or [pl.DataFrame(schema={"source_row": pl.Int64, "text": pl.String})])
+    read = pl.concat(list(source.batches()) or [pl.DataFrame(schema=SCHEMA)])
     filters = policy.filters_of(source.config)
     described = refuse_outside(describe(read, [name for name, _ in filters.active()]), filters).join(
         read.select("source_row", as_read="text"), on="source_row", how="left"
@@ -115,10 +116,7 @@ def explain(text: str, corpus: Path, policy: CorpusConfig) -> Explanation:
         policy: what decided on its rows.
     """
     scores = [name for name, _ in policy.filters.active()]
-    read = pl.DataFrame(
-        {"source_row": [1], "text": [text], "reason": [None], "detail": [None]},
-        schema={"source_row": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String},
-    )
+    read = pl.DataFrame({"source_row": [1], "text": [text], "reason": [None], "detail": [None]}, schema=SCHEMA)
     row = refuse_outside(describe(read, scores), policy.filters).row(0, named=True)
     named = prompt_id(normalise(row["text"] or ""))
     clusters = pl.scan_parquet(corpus / CLUSTERS)

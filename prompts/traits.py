@@ -48,9 +48,6 @@ class Trait(IntFlag):
     QUOTED = auto()  # quotation marks at both ends
 
 
-NO_TRAIT = Trait(0)
-ALL_TRAITS = ~Trait(0)
-
 _SINGLE = {"&": Trait.AMPERSAND, "@": Trait.AT, "#": Trait.HASH, "<": Trait.ANGLE, "[": Trait.SQUARE}
 _SINGLE |= {"{": Trait.CURLY, "(": Trait.PAREN, "\\": Trait.BACKSLASH, "!": Trait.BANG, "/": Trait.SLASH}
 _SINGLE |= {":": Trait.COLON}

@@ -3,8 +3,9 @@
 import numpy as np
 
 from prompts.dedup.language import FUNCTION, GUARDED, NUMERIC
-from prompts.dedup.meaning import MOST_WORDS, same_order
-from prompts.dedup.pairs import JOINED, PLURAL, push
+from prompts.dedup.matches import push_matches
+from prompts.dedup.meaning import MOST_WORDS
+from prompts.dedup.pairs import JOINED, PLURAL
 from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.dedup.tokens import extend_hash
 from prompts.kernels import kernel
@@ -38,15 +39,10 @@ def join_joined(
             key = _rewritten(words, first, last, hashes, sets[row], one, two, joined)
             if part_of(key, parts) != part or not maybe(full_bits, key):
                 continue
-            entry = find(full_slots, keys, key)
-            while entry >= 0:
-                other = rows[entry]
-                entry = full_following[entry]
-                if same_order(
-                    words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                    place + 1, place + 2, -1, -1, place, joined, scratch,
-                ):  # fmt: skip
-                    pairs, count = push(pairs, count, row, other, JOINED)
+            pairs, count = push_matches(
+                words, borders, offsets, hashes, kinds, row, place + 1, place + 2, -1, -1, place, joined, JOINED, rows,
+                keys, full_slots, full_following, key, scratch, pairs, count,
+            )  # fmt: skip
     return pairs[:count].copy()
 
 
@@ -102,15 +98,10 @@ def join_plurals(
                     key = _rewritten(words, first, last, hashes, sets[row], word, word, form)
                     if part_of(key, parts) != part or not maybe(bits, key):
                         continue
-                    entry = find(slots, keys, key)
-                    while entry >= 0:
-                        other = rows[entry]
-                        entry = following[entry]
-                        if same_order(
-                            words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                            -1, -1, -1, -1, place, form, scratch,
-                        ):  # fmt: skip
-                            pairs, count = push(pairs, count, row, other, PLURAL)
+                    pairs, count = push_matches(
+                        words, borders, offsets, hashes, kinds, row, -1, -1, -1, -1, place, form, PLURAL, rows, keys,
+                        slots, following, key, scratch, pairs, count,
+                    )  # fmt: skip
     return pairs[:count].copy()
 
 

@@ -8,6 +8,7 @@ out go over leaders only.
 import numpy as np
 
 from prompts.dedup.language import FUNCTION, GUARDED, NEGATION, NUMERIC
+from prompts.dedup.matches import push_matches
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, same_order
 from prompts.dedup.pairs import FUNCTION_WORDS, TAG, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
@@ -137,8 +138,8 @@ def join_tagged(
                 continue
             key = sets[row] - own
             if part_of(key, parts) == part and maybe(bits, key):
-                pairs, count = _shorter(
-                    words, borders, offsets, hashes, kinds, row, here, there, -1, -1, rows, keys, slots,
+                pairs, count = push_matches(
+                    words, borders, offsets, hashes, kinds, row, here, there, -1, -1, -1, -1, TAG, rows, keys, slots,
                     following, key, scratch, pairs, count,
                 )  # fmt: skip
             if styles < tags_for_two or not is_style[segment]:
@@ -153,9 +154,9 @@ def join_tagged(
                         and maybe(bits, key)
                         and not _tells(words, kinds, gap, gap_end, True)
                     ):
-                        pairs, count = _shorter(
-                            words, borders, offsets, hashes, kinds, row, here, there, gap, gap_end, rows, keys, slots,
-                            following, key, scratch, pairs, count,
+                        pairs, count = push_matches(
+                            words, borders, offsets, hashes, kinds, row, here, there, gap, gap_end, -1, -1, TAG, rows,
+                            keys, slots, following, key, scratch, pairs, count,
                         )  # fmt: skip
         if begin == end:
             continue
@@ -174,29 +175,11 @@ def join_tagged(
             if maybe(phrase_bits, own) and find(phrase_slots, phrases, own) >= 0:
                 key = sets[row] - own
                 if part_of(key, parts) == part and maybe(bits, key):
-                    pairs, count = _shorter(
-                        words, borders, offsets, hashes, kinds, row, place, last, -1, -1, rows, keys, slots,
-                        following, key, scratch, pairs, count,
+                    pairs, count = push_matches(
+                        words, borders, offsets, hashes, kinds, row, place, last, -1, -1, -1, -1, TAG, rows, keys,
+                        slots, following, key, scratch, pairs, count,
                     )  # fmt: skip
     return pairs[:count].copy()
-
-
-@kernel()
-def _shorter(
-    words, borders, offsets, hashes, kinds, row, skip, skip_end, gap, gap_end, rows, keys, slots, following, key,
-    scratch,
-    pairs, count,
-):  # fmt: skip
-    entry = find(slots, keys, key)
-    while entry >= 0:
-        other = rows[entry]
-        entry = following[entry]
-        if other != row and same_order(
-            words, borders, hashes, kinds, offsets[row], offsets[row + 1], offsets[other], offsets[other + 1],
-            skip, skip_end, gap, gap_end, -1, -1, scratch,
-        ):  # fmt: skip
-            pairs, count = push(pairs, count, row, other, TAG)
-    return pairs, count
 
 
 @kernel()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.profile import Profile
-from prompts.dedup.tables import find, make_table, part_of, parts_for
+from prompts.dedup.tables import find, make_table, part_of, parts_for, slot_of
 from prompts.dedup.tokens import SEGMENT, Tokens
 from prompts.kernels import kernel
 from prompts.workspace import Workspace
@@ -33,7 +33,6 @@ _SUBJECTS_OF_PHRASE = 5
 class Style:
     """What was learned."""
 
-    word_share: NDArray[np.float32]  # [W] in (0, 1); low where little is known
     segment_is_style: NDArray[np.bool_]  # [S]
     phrases: NDArray[np.uint64]  # sorted sets of words of style segments that follow several subjects
 
@@ -64,7 +63,7 @@ def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = 
             _STYLE_SHARE, _COMMON, _COMMON_SHARE, _PURE_WORD_SHARE, _PURE_PHRASE_SHARE,
         )  # fmt: skip
         phrases.append(keys[pure & (subjects >= _SUBJECTS_OF_PHRASE)])
-    return Style(share, is_style, np.unique(np.concatenate(phrases)))
+    return Style(is_style, np.unique(np.concatenate(phrases)))
 
 
 @kernel()
@@ -128,7 +127,7 @@ def _count_segments(order, heads, segment_offsets, segment_sets, part, parts):
             key = segment_sets[segment]
             if part_of(key, parts) != part:
                 continue
-            slot = (key ^ (key >> np.uint64(32))) & mask
+            slot = slot_of(key, mask)
             while slots[slot] >= 0 and keys[slots[slot]] != key:
                 slot = (slot + np.uint64(1)) & mask
             index = slots[slot]

@@ -48,7 +48,7 @@ def make_table(keys):
     following = np.full(len(keys), -1, np.int32)
     mask = np.uint64(size - 1)
     for index in range(len(keys) - 1, -1, -1):
-        slot = _slot(keys[index], mask)
+        slot = slot_of(keys[index], mask)
         while slots[slot] >= 0 and keys[slots[slot]] != keys[index]:
             slot = (slot + np.uint64(1)) & mask
         following[index] = slots[slot]
@@ -81,7 +81,7 @@ def maybe(bits, key):
 def find(slots, keys, key):
     """First index of `key`, or -1."""
     mask = np.uint64(len(slots) - 1)
-    slot = _slot(key, mask)
+    slot = slot_of(key, mask)
     while slots[slot] >= 0:
         if keys[slots[slot]] == key:
             return slots[slot]
@@ -90,5 +90,6 @@ def find(slots, keys, key):
 
 
 @kernel()
-def _slot(key, mask):
+def slot_of(key, mask):
+    """Where the search for a key begins."""
     return (key ^ (key >> np.uint64(32))) & mask

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from prompts.dedup.characters import AND, BORDER, INNER, WORD, character, characters, class_of, encode
 from prompts.dedup.language import word_kinds
+from prompts.dedup.tables import slot_of
 from prompts.kernels import kernel
 from prompts.strings import strings_of
 from prompts.workspace import Workspace
@@ -149,16 +150,11 @@ def _slots(states, size):
     table = np.full(rounded, -1, np.int32)
     mask = np.uint64(rounded - 1)
     for word in range(len(states)):
-        slot = _slot(states[word], mask)
+        slot = slot_of(states[word], mask)
         while table[slot] >= 0:
             slot = (slot + np.uint64(1)) & mask
         table[slot] = word
     return table
-
-
-@kernel()
-def _slot(state, mask):
-    return (state ^ (state >> np.uint64(32))) & mask
 
 
 @kernel()
@@ -252,7 +248,7 @@ def _tokenise(
                     count -= 1
                     border, place = borders[count], offsets[row] + places[count]
             state = extend_hash(_FNV_OFFSET, spellings, begin, used)
-            slot = _slot(state, mask)
+            slot = slot_of(state, mask)
             while table[slot] >= 0 and states[table[slot]] != state:
                 slot = (slot + np.uint64(1)) & mask
             word = table[slot]
