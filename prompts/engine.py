@@ -1,9 +1,8 @@
 """What does the work of a build: this process, or a Ray cluster. The result is the same."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from infra.progress import track
 from infra.settings import settings
+from prompts.beside import each_ahead
 from prompts.config import CorpusConfig
 from prompts.dedup.searcher import Searcher, Threads
 from prompts.describe import describe, no_rows
@@ -56,20 +56,11 @@ class Local(Threads):
         schema = no_rows(scores).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
         count, last = 0, 0
         with pq.ParquetWriter(rows_file(folder, 0), schema, compression="lz4") as writer:
-            for rows in track(self._described(shard.batches(), scores), f"reading {name} (batches)"):
+            described = each_ahead(partial(describe, scores=scores), shard.batches(), self.pool, self.threads)
+            for rows in track(described, f"reading {name} (batches)"):
                 writer.write_table(rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
                 count, last = count + len(rows), last_row(rows, last)
         return Described(count, last)
-
-    def _described(self, batches: Iterator[pl.DataFrame], scores: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """In order, some batches ahead of who writes them."""
-        ahead = deque[Future[pl.DataFrame]]()
-        for batch in batches:
-            ahead.append(self.pool.submit(describe, batch, scores))
-            if len(ahead) > self.threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
 
 
 def rows_file(folder: Path, first: int) -> Path:

@@ -7,6 +7,7 @@ where the tasks run, into a folder that all machines of the cluster share.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ import ray.data
 from ray.data import DataContext
 
 from infra.progress import track
+from prompts.beside import Beside
 from prompts.dedup.searches import Found, Job, Material
 from prompts.describe import describe, no_rows
 from prompts.engine import Described, rows_file
 from prompts.sources import Shard, last_row
+
+_PART = ".part"
 
 
 class OnRay:
@@ -43,16 +47,14 @@ class OnRay:
 
     def describe(self, shard: Shard, name: str, scores: Sequence[str], folder: Path) -> Described:
         """As `engine.Engine.describe`: read here, described and written where there is room, while more is read."""
-        count, last, pending = 0, 0, None
-        with ThreadPoolExecutor(1) as beside:
+        count, last = 0, 0
+        with Beside() as beside:
             for batches in _some(track(shard.batches(), f"reading {name} (batches)"), 2 * self.parts):
-                if pending is not None:
-                    pending.result()
-                pending = beside.submit(_describe_all, batches, list(scores), folder)
+                beside.do(partial(_describe_all, batches, list(scores), folder))
                 count += sum(map(len, batches))
                 last = last_row(batches[-1], last)
-            if pending is not None:
-                pending.result()
+        for lost in folder.glob(f"*{_PART}"):
+            lost.unlink()
         if not count:
             no_rows(scores).write_parquet(rows_file(folder, 0))
         return Described(count, last)
@@ -80,7 +82,7 @@ def _describe(rows: pa.Table, scores: list[str], folder: Path) -> pa.Table:
     batch = pl.DataFrame(rows)
     described = describe(batch, scores).to_arrow(compat_level=pl.CompatLevel.oldest())
     path = rows_file(folder, batch["source_row"][0])
-    whole = path.with_suffix(".part")  # a task may be lost while it writes, and run again
+    whole = path.with_suffix(_PART)  # a task may be lost while it writes, and run again
     pq.write_table(described, whole, compression="lz4")
     whole.rename(path)
     return pa.table({"rows": [len(batch)]})

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from infra.artifacts import finish, read_manifest
 from infra.config import digest
+from prompts.beside import one_ahead
 from prompts.clean import RULES
 from prompts.engine import ROWS, Engine
 from prompts.sources import Shard, Source
@@ -27,12 +28,15 @@ class Prepared:
 
     def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Some columns of all rows, batch by batch, in their order."""
+        return one_ahead(self._batches(list(columns)))
+
+    def _batches(self, columns: list[str]) -> Iterator[pl.DataFrame]:
         before = 0
         for folder in self.shards:
             for file in sorted(folder.glob(ROWS)):
                 with pq.ParquetFile(file) as parquet:
                     for group in range(parquet.num_row_groups):
-                        rows = pl.DataFrame(parquet.read_row_group(group, columns=list(columns)))
+                        rows = pl.DataFrame(parquet.read_row_group(group, columns=columns))
                         yield rows.with_columns(pl.col("^source_row$") + before) if before else rows
             before += read_manifest(folder).facts["last row"]
 

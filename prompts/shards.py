@@ -1,7 +1,7 @@
 """The prompts of a corpus in order of their ids, in files of equal size, whatever order they come in."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.progress import track
+from prompts.beside import Beside
 from prompts.corpus import TEXTS
 from prompts.strings import strings_of
 
@@ -54,12 +55,13 @@ class Shards:
 
     def add(self, table: pl.DataFrame) -> None:
         """Some prompts: all columns of the corpus, and `id`."""
-        held = self._held_out(table["id"].to_numpy())
-        for split, mask in (("train", ~held), ("holdout", held)):
-            rows = table.filter(mask)
-            shards = np.searchsorted(self._bounds[split], rows["id"].to_numpy(), side="right") - 1
-            for shard in np.unique(shards):
-                self._spill(split, int(shard), rows.filter(shards == shard))
+        ids = table["id"].to_numpy()
+        train = np.searchsorted(self._bounds["train"], ids, side="right") - 1
+        holdout = len(self._bounds["train"]) + np.searchsorted(self._bounds["holdout"], ids, side="right") - 1
+        places = np.where(self._held_out(ids), holdout, train)
+        for place in np.unique(places):
+            split, shard = self._all()[place]
+            self._spill(split, shard, table.filter(places == place))
 
     def write(self, folder: Path) -> Written:
         """Write `data/*.parquet`, and what training reads once more where it can be mapped into memory."""
@@ -67,21 +69,16 @@ class Shards:
         digest, examples = _ContentDigest(), list[str]()
         for writer in self._writers.values():
             writer.close()
-        with ThreadPoolExecutor(1) as beside, _Texts(folder / TEXTS) as texts:
-            pending = None
+        with Beside() as beside, _Texts(folder / TEXTS) as texts:
             for split, shard in track(self._all(), "writing shards"):
                 rows = self._read(split, shard)
-                if pending is not None:
-                    pending.result()
                 name = f"{split}-{shard:05d}-of-{len(self._bounds[split]):05d}.parquet"
-                pending = beside.submit(_write_shard, rows.drop("id"), folder / "data" / name)
+                beside.do(partial(_write_shard, rows.drop("id"), folder / "data" / name))
                 digest.update(rows)
                 if split == "train":
                     texts.write(rows)
                 if not examples:
                     examples = rows["text"].head(5).to_list()
-            if pending is not None:
-                pending.result()
         return Written({split: count for split, count in self._splits.items() if count}, digest.hexdigest(), examples)
 
     def _held_out(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:

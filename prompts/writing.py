@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from infra.progress import Meter
+from prompts.beside import Beside
 from prompts.corpus import CLUSTERS, REJECTS
 from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
@@ -76,16 +78,21 @@ def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statisti
         _File(folder / CLUSTERS) as clusters,
         _File(folder / REJECTS) as rejects,
         Meter("writing rows", sum(lengths)) as meter,
+        Beside() as beside,
     ):
+
+        def put(index: int, rows: pl.DataFrame, table: pl.DataFrame) -> None:
+            clusters.write(_clusters(rows, decided.sources[index]))
+            rejects.write(_rejects(rows, decided.sources[index]))
+            statistics.count(index, rows, table)
+            shards.add(table)
+
         for index, (source, prepared) in enumerate(zip(decided.sources, decided.prepared, strict=True)):
             wanted = list(dict.fromkeys([*decided.policy.columns(index), *columns]))
             for batch in prepared.batches(wanted):
                 rows = _with_fate(decided.policy.refuse(batch, index), start, decided)
-                clusters.write(_clusters(rows, source))
-                rejects.write(_rejects(rows, source))
                 table = _table(rows.filter("stays"), source, decided.selection, origins, scores)
-                statistics.count(index, rows, table)
-                shards.add(table)
+                beside.do(partial(put, index, rows, table))
                 start += len(rows)
                 meter.reach(start)
 

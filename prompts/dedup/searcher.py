@@ -1,11 +1,11 @@
 """What runs the parts of a search."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from typing import Protocol
 
+from prompts.beside import cores
 from prompts.dedup.searches import Found, Job, Material
 
 
@@ -31,7 +31,7 @@ class Threads:
     """
 
     def __init__(self, memory: float = inf, threads: int | None = None) -> None:
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or cores()
         # There are two searches that take long, and beside them style is learned.
         self.memory, self.parts = memory / (threads + 1), max(1, threads // 2)
         # One pool: a search that is begun later waits for the earlier ones rather than for memory.

@@ -4,13 +4,15 @@ Legend: N prompts, T words of all prompts, W distinct words.
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from prompts.beside import cores, each_ahead
 from prompts.dedup.characters import AND, BORDER, INNER, WORD, character, characters, class_of, encode
 from prompts.dedup.language import word_kinds
 from prompts.dedup.tables import slot_of
@@ -54,32 +56,21 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
     between digits stays, `8 k` is `8k` and `3 d` `3d`.
 
     Args:
-        texts: columns, one after the other.
+        texts: columns, one after the other; several are split at a time.
         workspace: of the large arrays; default memory.
     """
     workspace = workspace or Workspace()
-    classes, lower = characters()
-    dictionary = _Dictionary()
     words, borders = workspace.growing(np.int32), workspace.growing(np.uint8)
     places, ends = workspace.growing(np.uint32), workspace.growing(np.int64)
     ends.append(np.zeros(1, np.int64))
-    total = 0
-    for column in texts:
-        data, offsets = strings_of(column)
-        size = _count(data, offsets, classes)
-        batch = np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.uint32)
-        batch_ends = np.zeros(len(offsets) - 1, np.int64)
-        row, count = 0, 0
-        while row < len(offsets) - 1:
-            dictionary.make_room(int(offsets[row + 1] - offsets[row]))
-            row, count, dictionary.distinct, dictionary.used = _tokenise(
-                data, offsets, row, count, classes, lower, *batch, batch_ends, dictionary.table, dictionary.states,
-                dictionary.spellings, dictionary.starts, dictionary.distinct, dictionary.used,
-            )  # fmt: skip
-        for whole, part in zip((words, borders, places), batch, strict=True):
-            whole.append(part[:count])
-        ends.append(batch_ends + total)
-        total += count
+    dictionary, total = _Dictionary(), 0
+    with ThreadPoolExecutor(cores()) as pool:
+        for column in each_ahead(_split, texts, pool, cores()):
+            words.append(dictionary.take_in(column.dictionary)[column.words])
+            borders.append(column.borders)
+            places.append(column.places)
+            ends.append(column.ends + total)
+            total += len(column.words)
     states, spellings, starts = dictionary.whole()
     return Tokens(
         words.whole(),
@@ -94,6 +85,33 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
     )
 
 
+class _Column(NamedTuple):
+    """As `Tokens`, of one column and with its own dictionary."""
+
+    words: NDArray[np.int32]
+    borders: NDArray[np.uint8]
+    places: NDArray[np.uint32]
+    ends: NDArray[np.int64]
+    dictionary: "_Dictionary"
+
+
+def _split(column: pl.Series) -> _Column:
+    classes, lower = characters()
+    data, offsets = strings_of(column)
+    dictionary = _Dictionary()
+    size = _new_words(int(offsets[-1] - offsets[0])) + len(column)  # room that is not used costs nothing
+    words, borders, places = np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.uint32)
+    ends = np.zeros(len(offsets) - 1, np.int64)
+    row, count = 0, 0
+    while row < len(offsets) - 1:
+        dictionary.make_room(_new_words(int(offsets[row + 1] - offsets[row])), int(offsets[row + 1] - offsets[row]))
+        row, count, dictionary.distinct, dictionary.used = _tokenise(
+            data, offsets, row, count, classes, lower, words, borders, places, ends, dictionary.table,
+            dictionary.states, dictionary.spellings, dictionary.starts, dictionary.distinct, dictionary.used,
+        )  # fmt: skip
+    return _Column(words[:count], borders[:count], places[:count], ends, dictionary)
+
+
 class _Dictionary:
     """All distinct words so far: a hash table that grows."""
 
@@ -104,15 +122,23 @@ class _Dictionary:
         self.starts = np.zeros((1 << 11) + 1, np.int64)
         self.spellings = np.empty(1 << 16, np.uint8)
 
-    def make_room(self, size: int) -> None:
-        """For the words of a prompt of so many bytes. A letter may be longer in lower case."""
-        if self.distinct + _new_words(size) > len(self.states):
-            limit = 4 * max(len(self.states), _new_words(size))
+    def make_room(self, words: int, size: int) -> None:
+        """For so many words more, of a text of so many bytes. A letter may be longer in lower case."""
+        if self.distinct + words > len(self.states):
+            limit = 4 * max(len(self.states), words)
             self.states = _longer(self.states, limit)
             self.starts = _longer(self.starts, limit + 1)
             self.table = _slots(self.states[: self.distinct], 2 * limit)
         if self.used + _new_bytes(size) > len(self.spellings):
             self.spellings = _longer(self.spellings, 2 * max(len(self.spellings), _new_bytes(size)))
+
+    def take_in(self, other: "_Dictionary") -> NDArray[np.int32]:
+        """Add the words of another; returns what each is here."""
+        self.make_room(other.distinct, other.used)
+        ids, self.distinct, self.used = _take_in(
+            *other.whole(), self.table, self.states, self.spellings, self.starts, self.distinct, self.used
+        )
+        return ids
 
     def whole(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]:
         """States, spellings and starts, of all words and no more."""
@@ -158,19 +184,23 @@ def _slots(states, size):
 
 
 @kernel()
-def _count(data, offsets, classes):
-    """No fewer than the number of words."""
-    count = 0
-    for row in range(len(offsets) - 1):
-        inside = False
-        position = offsets[row]
-        while position < offsets[row + 1]:
-            code, position = character(data, position)
-            kind = class_of(classes, code)
-            if kind == WORD and not inside:
-                count += 1
-            inside = kind == WORD
-    return count
+def _take_in(new_states, new_spellings, new_starts, table, states, spellings, starts, distinct, used):
+    mask = np.uint64(len(table) - 1)
+    ids = np.empty(len(new_states), np.int32)
+    for new in range(len(new_states)):
+        slot = slot_of(new_states[new], mask)
+        while table[slot] >= 0 and states[table[slot]] != new_states[new]:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] < 0:
+            table[slot] = distinct
+            states[distinct] = new_states[new]
+            for place in range(new_starts[new], new_starts[new + 1]):
+                spellings[used] = new_spellings[place]
+                used += 1
+            distinct += 1
+            starts[distinct] = used
+        ids[new] = table[slot]
+    return ids, distinct, used
 
 
 @kernel()
