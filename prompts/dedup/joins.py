@@ -1,13 +1,13 @@
 """Pairs of prompts that mean the same, each found by looking up one exact key; misspelt ones are in `slips`, other
 ways to write a word in `forms`.
 
-A *leader* is the first prompt of those with the same words of meaning in the same order; joins that leave something
-out go over leaders only.
+A *leader* is a prompt that is no rewording of one before it, with the same words of meaning; joins that leave
+something out go over leaders only.
 """
 
 import numpy as np
 
-from prompts.dedup.language import FUNCTION, GUARDED, NEGATION, NUMERIC
+from prompts.dedup.language import ARTICLE, CONJUNCTION_WORD, FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.matches import push_matches
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, same_order
 from prompts.dedup.pairs import FUNCTION_WORDS, TAG, WORD_ORDER, push
@@ -23,6 +23,9 @@ _LONGEST_PHRASE = 4
 @kernel()
 def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
     """Pairs with the same words of meaning; pairs in which two words changed places; which rows are leaders.
+
+    Of one set come first those that say most of what is where, and each of the others joins one: `cat box` is either
+    `a cat in a box` or `a cat on a box`, and makes no one thing of the two.
 
     Args:
         order: rows sorted by `sets`, stable.
@@ -41,19 +44,21 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
         while end < len(order) and sets[order[end]] == sets[order[start]]:
             end += 1
         found = 0
-        for place in range(start, end):
-            row = order[place]
-            alone = True
+        for row in _most_said_first(words, offsets, kinds, order[start:end]):
+            joined, rule = -1, 0
             for index in range(found if sizes[row] > 0 else 0):
                 member = members[index]
                 same = same_order(
                     words, borders, hashes, kinds, offsets[row], offsets[row + 1], offsets[member],
                     offsets[member + 1], -1, -1, -1, -1, -1, -1, scratch,
                 )  # fmt: skip
+                if same == SAME:
+                    joined, rule = member, FUNCTION_WORDS
+                    break
+                if joined >= 0:
+                    continue
                 if same != DIFFERENT:
-                    rule = FUNCTION_WORDS if same == SAME else WORD_ORDER
-                    pairs, count = push(pairs, count, row, member, rule)
-                    alone = False
+                    joined, rule = member, WORD_ORDER
                     continue
                 one, other = _exchanged(words, offsets[row], offsets[row + 1], offsets[member], offsets[member + 1])
                 if one < 0:
@@ -61,8 +66,7 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
                 first, second = words[offsets[row] + one], words[offsets[row] + other]
                 if (kinds[first] ^ kinds[second]) & FUNCTION:
                     # A small word in the place of a word of meaning says nothing else, it is only wrong.
-                    pairs, count = push(pairs, count, row, member, WORD_ORDER)
-                    alone = False
+                    joined, rule = member, WORD_ORDER
                 elif not kinds[first] & FUNCTION:
                     if doubtful == len(doubts):
                         grown = np.empty((2 * doubtful, 4), np.int32)
@@ -71,12 +75,27 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
                     doubts[doubtful, 0], doubts[doubtful, 1] = row, member
                     doubts[doubtful, 2], doubts[doubtful, 3] = one, other
                     doubtful += 1
-            leads[row] = alone and found < _MOST_ALIKE
+            if joined >= 0:
+                pairs, count = push(pairs, count, row, joined, rule)
+            leads[row] = joined < 0 and found < _MOST_ALIKE
             if found < _MOST_ALIKE:
                 members[found] = row
                 found += 1
         start = end
     return pairs[:count].copy(), doubts[:doubtful].copy(), leads
+
+
+@kernel()
+def _most_said_first(words, offsets, kinds, rows):
+    """By how many function words they have that make a difference, else in their order."""
+    if len(rows) < 2:
+        return rows
+    said = np.zeros(len(rows), np.int64)
+    for index in range(len(rows)):
+        for place in range(offsets[rows[index]], offsets[rows[index] + 1]):
+            kind = kinds[words[place]]
+            said[index] -= (kind & FUNCTION != 0) & (kind & (ARTICLE | CONJUNCTION_WORD) == 0)
+    return rows[np.argsort(said, kind="mergesort")]
 
 
 @kernel()

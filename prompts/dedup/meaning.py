@@ -14,6 +14,8 @@ SURE, DOUBTFUL = 1, 2
 """Results of `is_slip`."""
 _FAR_RARER = 64
 """How much rarer a word that people use has to be for it to be a slip of another such word."""
+_RHYME = 5
+"""Letters, at most, of words that are told apart by their first one."""
 MOST_WORDS = 512
 """Longer prompts are not compared."""
 
@@ -61,7 +63,10 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
     if swap:
         right, wrong = other, one
     common = kinds[right] & FUNCTION != 0 or counts[right] >= 8 * counts[wrong]
-    if known[right] and known[wrong]:
+    # Of short words that differ in their first letter both may well be words: a hake, a cake.
+    exchanged = spellings[a] == spellings[b + 1] and spellings[a + 1] == spellings[b]
+    rhymes = m <= _RHYME and spellings[a] != spellings[b] and not exchanged and not kinds[right] & FUNCTION
+    if rhymes or (known[right] and known[wrong]):
         return DOUBTFUL if common and context >= 2 and counts[right] >= _FAR_RARER * counts[wrong] else 0
     if known[right]:
         return SURE if common or counts[wrong] <= max(2, counts[right] // 4) else 0
