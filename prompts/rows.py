@@ -59,6 +59,7 @@ MERGES = {
     "word_order": "has the same words, in an order that means the same",
     "typo": "is misspelt, or the other is",
     "joined_word": "writes as one word what the other writes as two",
+    "spelling": "spells a word as others do, `grey` or `gray`, `3` or `three`",
     "style_plural": "has a word of its style in the plural where the other has the singular",
     "style_tag": "has a tag of style, or a small detail, more or less",
 }

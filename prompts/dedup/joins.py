@@ -10,7 +10,7 @@ import numpy as np
 from prompts.dedup.language import ARTICLE, CONJUNCTION_WORD, FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.matches import push_matches
 from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, same_order
-from prompts.dedup.pairs import FUNCTION_WORDS, TAG, WORD_ORDER, push
+from prompts.dedup.pairs import FUNCTION_WORDS, SPELLING, TAG, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.kernels import kernel
 
@@ -21,7 +21,7 @@ _LONGEST_PHRASE = 4
 
 
 @kernel()
-def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
+def join_equal_sets(words, borders, offsets, hashes, kinds, respelt, sets, sizes, order):
     """Pairs with the same words of meaning; pairs in which two words changed places; which rows are leaders.
 
     Of one set come first those that say most of what is where, and each of the others joins one: `cat box` is either
@@ -53,7 +53,7 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, sets, sizes, order):
                     offsets[member + 1], -1, -1, -1, -1, -1, -1, scratch,
                 )  # fmt: skip
                 if same == SAME:
-                    joined, rule = member, FUNCTION_WORDS
+                    joined, rule = member, FUNCTION_WORDS if respelt[row] == respelt[member] else SPELLING
                     break
                 if joined >= 0:
                     continue

@@ -56,8 +56,9 @@ def find_near_duplicates(
     p = make_profile(t, workspace)
     order = np.argsort(p.sets if trust is None else p.sets[trust], kind="stable")
     equal, exchanged, leads = joins.join_equal_sets(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, order if trust is None else trust[order]
-    )
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.respelt, p.sets, p.sizes,
+        order if trust is None else trust[order],
+    )  # fmt: skip
     leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
     trusted = leaders if trust is None else trust[leads[trust] & (p.sizes[trust] > 0)].astype(np.int32)
     material = Material(

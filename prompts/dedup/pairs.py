@@ -4,7 +4,7 @@ import numpy as np
 
 from prompts.kernels import kernel
 
-FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG, PLURAL = 1, 2, 3, 4, 5, 6
+FUNCTION_WORDS, WORD_ORDER, TYPO, JOINED, TAG, PLURAL, SPELLING = 1, 2, 3, 4, 5, 6, 7
 RULES = {
     FUNCTION_WORDS: "function_words",
     WORD_ORDER: "word_order",
@@ -12,6 +12,7 @@ RULES = {
     JOINED: "joined_word",
     TAG: "style_tag",
     PLURAL: "style_plural",
+    SPELLING: "spelling",
 }
 """Why two prompts are one."""
 

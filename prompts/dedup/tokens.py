@@ -16,6 +16,7 @@ from prompts.beside import cores, each_ahead
 from prompts.dedup.characters import AND, BORDER, INNER, WORD, character, characters, class_of, encode
 from prompts.dedup.language import word_kinds
 from prompts.dedup.tables import slot_of
+from prompts.dedup.variants import respell
 from prompts.kernels import kernel
 from prompts.strings import strings_of
 from prompts.workspace import Workspace
@@ -40,6 +41,7 @@ class Tokens:
     starts: NDArray[np.int64]  # [W + 1] where each begins in `spellings`
     kinds: NDArray[np.uint8]  # [W] flags of `language`
     places: NDArray[np.uint32]  # [T] bytes from the prompt's beginning to the word
+    respelt: NDArray[np.bool_]  # [N] prompts with a word that most others spell in another way
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -53,7 +55,7 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
     """Split clean prompts into words.
 
     A word is a run of letters, marks, digits and emoji, in lower case; apostrophes inside a word are dropped, a stop
-    between digits stays, `8 k` is `8k` and `3 d` `3d`.
+    between digits stays, `8 k` is `8k` and `3 d` `3d`. Of several spellings all are one word (`variants`).
 
     Args:
         texts: columns, one after the other; several are split at a time.
@@ -72,16 +74,18 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
             ends.append(column.ends + total)
             total += len(column.words)
     states, spellings, starts = dictionary.whole()
+    all_words, offsets = words.whole(), ends.whole()
     return Tokens(
-        words.whole(),
+        all_words,
         borders.whole(),
-        ends.whole(),
+        offsets,
         _mixed(states),
         states,
         spellings,
         starts,
         word_kinds(spellings, starts),
         places.whole(),
+        respell(all_words, offsets, spellings, starts),
     )
 
 

@@ -73,6 +73,8 @@ SAME = [
     ("an iron robot of gears holding a tiny flower, dusk", "an iron robot of gears holding a tiny flower", "style_tag"),
     ("a teapot, 8 k, bokeh, cinematic", "a teapot, bokeh, cinematic, 8k", "word_order"),
     ("a 3 d teapot of clay", "a 3d teapot of clay", "function_words"),
+    ("a grey cat on a coloured carpet", "the gray cat on a colored carpet", "spelling"),
+    ("3 stylised owls", "three stylized owls", "spelling"),
     ("ein roter Würfel auf dem Tisch", "roter Würfel auf Tisch", "function_words"),
 ]
 
@@ -98,6 +100,8 @@ OTHER = [
     ("a cat with a hat", "a cat without a hat"),
     ("a street with people", "a street with no people"),
     ("two cats", "three cats"),
+    ("2 cats", "three cats"),
+    ("a grey cat", "a green cat"),
     ("a cat", "cats"),
     ("purple teapots, octane render", "a purple teapot, octane render"),
     ("a mop 3 of 4", "a mop 34 of"),
