@@ -155,11 +155,14 @@ def explain(
     from prompts.preview import explain as why
     from prompts.versions import find_version
 
-    policy = _recipe(recipe, overrides).corpus
-    folder = find_version(settings().corpora / policy.name, version)
-    found = why(prompt, folder, policy)
+    found = why(prompt, find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version))
     typer.echo(found.verdict)
-    facts = {"cleaned": found.row["text"], "stands for it": found.kept, "taken out": found.row["flags"]}
+    facts = {
+        "cleaned": found.row["text"],
+        "stands for it": found.kept,
+        "nearest": found.nearest,
+        "taken out": found.row["flags"],
+    }
     given = found.row["parameters"] or {}
     facts |= {f"parameter {name}": value for name, value in given.items()} | {"language": found.row["language"]}
     facts |= {name.replace("_", " "): value for name, value in found.row.items() if name.startswith("score_")}

@@ -41,7 +41,14 @@ class Manifest:
     created: str = ""
 
 
-def finish(folder: Path, *, kind: str, inputs: Mapping[str, str], build: Callable[[Path], Mapping[str, Any]]) -> bool:
+def finish(
+    folder: Path,
+    *,
+    kind: str,
+    inputs: Mapping[str, str],
+    build: Callable[[Path], Mapping[str, Any]],
+    patience_seconds: float = 0.0,
+) -> bool:
     """Make `folder` once: skip it when finished, otherwise build it whole or not at all.
 
     Args:
@@ -49,6 +56,7 @@ def finish(folder: Path, *, kind: str, inputs: Mapping[str, str], build: Callabl
         kind: what it is, e.g. `corpus`.
         inputs: digests that determine the content; a finished folder with other inputs is replaced.
         build: writes everything into the staging folder it is given and returns the facts for the manifest.
+        patience_seconds: of `folder_lock`.
 
     Returns:
         True when `build` ran, False when the work was already there.
@@ -56,7 +64,7 @@ def finish(folder: Path, *, kind: str, inputs: Mapping[str, str], build: Callabl
     Raises:
         BusyError: another run is working on this folder.
     """
-    with folder_lock(folder):
+    with folder_lock(folder, patience_seconds):
         if is_finished(folder, inputs):
             return False
         folder.parent.mkdir(parents=True, exist_ok=True)

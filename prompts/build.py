@@ -208,12 +208,14 @@ def _decide(
     """Decide on all rows, write what became of them, and give those that stay to their shards."""
     scores = scores_of(config)
     prepared = [prepare(source, scores, root, engine) for source in sources]
-    policy = Policy(config, sources, evaluation)
+    policy = Policy(config, [source.config for source in sources], evaluation)
     distinct = find_distinct(prepared, policy)
     selection = select(prepared, distinct, config, evaluation, workspace=Workspace(scratch), searcher=engine)
     if not selection.stays.any():
         raise _nothing_left(sources, distinct, selection)
     shards, statistics = Shards(distinct.ids[selection.stays], config.holdout, scratch), Statistics(sources)
+    if not shards.splits["train"]:
+        raise InputError("all prompts are in the split `holdout`", "lower `holdout`, or add prompts")
     write_rows(Decided(sources, prepared, policy, distinct, selection), scores, shards, statistics, folder)
     return shards, statistics
 

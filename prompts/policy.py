@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from prompts.clean import normalise_texts, prompt_ids
-from prompts.config import CorpusConfig
+from prompts.config import CorpusConfig, SourceConfig
 from prompts.rows import refuse
 from prompts.scores.policy import refuse_outside
-from prompts.sources import Source
 
 EVALUATION_TEXT = "evaluation_text"
 
@@ -18,12 +17,12 @@ class Policy:
 
     Args:
         config: of the corpus.
-        sources: of the corpus, each with its own limits.
+        sources: of the corpus, with what the catalogue says of them: each may have its own limits.
         evaluation: prompts that must not be in the corpus.
     """
 
-    def __init__(self, config: CorpusConfig, sources: Sequence[Source], evaluation: Sequence[str]) -> None:
-        self._filters = [config.filters_of(source.config) for source in sources]
+    def __init__(self, config: CorpusConfig, sources: Sequence[SourceConfig], evaluation: Sequence[str]) -> None:
+        self._filters = [config.filters_of(source) for source in sources]
         self._languages = config.languages
         self._held_out = prompt_ids(normalise_texts(pl.Series(evaluation, dtype=pl.String))).implode()
 

@@ -11,12 +11,16 @@ import pyarrow.parquet as pq
 
 from infra.artifacts import finish, read_manifest
 from infra.config import digest
+from infra.errors import BusyError
+from infra.progress import console
 from prompts.beside import one_ahead
 from prompts.clean import RULES
 from prompts.engine import ROWS, Engine
 from prompts.sources import Shard, Source
 
 _FOLDER = ".prepared"
+_PATIENCE_SECONDS = 3600.0
+"""What another corpus makes of a shard is what this one needs."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def prepare(source: Source, scores: Sequence[str], root: Path, engine: Engine) -
 
     Raises:
         InputError: the source cannot be read.
-        BusyError: another run is preparing it.
+        BusyError: another run is preparing it, and is not done within an hour.
     """
     return Prepared(tuple(prepare_shard(shard, source.name, scores, root, engine) for shard in source.shards))
 
@@ -75,7 +79,14 @@ def prepare_shard(shard: Shard, name: str, scores: Sequence[str], root: Path, en
     """
     inputs = {"shard": digest(dict(shard.key)), "rules": str(RULES), "scores": digest(sorted(scores))}
     folder = root / _FOLDER / digest(inputs)[:16]
-    finish(folder, kind="prepared shard", inputs=inputs, build=partial(_prepare, shard, name, scores, engine))
+    once = partial(
+        finish, folder, kind="prepared shard", inputs=inputs, build=partial(_prepare, shard, name, scores, engine)
+    )
+    try:
+        once()
+    except BusyError:
+        console.print(f"{name}: another run is reading {shard.name}; waiting for it", markup=False, soft_wrap=True)
+        once(patience_seconds=_PATIENCE_SECONDS)
     return folder
 
 

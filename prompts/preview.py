@@ -7,17 +7,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from infra.artifacts import read_manifest
 from prompts.clean import normalise, prompt_id
 from prompts.config import CorpusConfig, SourceConfig
+from prompts.contamination import CONTAMINATED, contaminated
 from prompts.corpus import CLUSTERS
+from prompts.dedup.language import FUNCTION
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
 from prompts.describe import describe
 from prompts.identifiers import as_hex
+from prompts.policy import Policy
 from prompts.rows import SCHEMA
-from prompts.scores.policy import refuse_outside
-from prompts.sources import Source, find_sources
+from prompts.sources import Source, find_sources, prompts_of
+from prompts.versions import RECIPE
 
 
 @dataclass(frozen=True)
@@ -46,32 +50,59 @@ def preview(config: SourceConfig, policy: CorpusConfig, corpus: Path | None, row
         rows: how many to look at.
 
     Raises:
-        InputError: the source cannot be read.
+        InputError: the source or the evaluation prompts cannot be read.
     """
+    evaluation = prompts_of(find_sources(policy.evaluation_prompts))
     (source,) = find_sources([config.model_copy(update={"limit": min(rows, config.limit or rows)})])
     read = pl.concat(list(source.batches()) or [pl.DataFrame(schema=SCHEMA)])
-    filters = policy.filters_of(source.config)
-    described = refuse_outside(describe(read, [name for name, _ in filters.active()]), filters).join(
-        read.select("source_row", as_read="text"), on="source_row", how="left"
-    )
+    scores = [name for name, _ in policy.filters_of(source.config).active()]
+    described = Policy(policy, [source.config], evaluation).refuse(describe(read, scores), 0)
+    described = described.join(read.select("source_row", as_read="text"), on="source_row", how="left")
     good = described.filter(pl.col("reason").is_null())
     first = good.unique("id", keep="first", maintain_order=True)
     known = _texts(corpus)
-    texts = pl.concat([known["text"], first["text"]])
-    near = find_near_duplicates(texts, policy.near)
-    novelty = _novelty(near, known, first)
-    told = pl.concat([first.select("source_row"), split_style(texts, near)[len(known) :]], how="horizontal")
+    near, verdicts, details = _compare([known["text"], first["text"]], evaluation, policy)
+    told = pl.concat(
+        [
+            first.select("id", novelty=_novelty(near, known, first)),
+            split_style(first["text"], near, np.arange(len(known), len(known) + len(first))),
+            pl.DataFrame({"close": verdicts[len(known) :], "close_to": details[len(known) :]}),
+        ],
+        how="horizontal",
+    )
+    good = pl.col("reason").is_null()
     table = (
-        described.join(first.select("source_row", novelty=novelty), on="source_row", how="left")
-        .join(told, on="source_row", how="left")
+        described.join(told, on="id", how="left")
         .with_columns(
-            novelty=pl.when(pl.col("reason").is_null()).then(pl.col("novelty").fill_null("again")),
+            # As of the first of equal rows, and of no refused one.
+            novelty=pl.when(good & pl.col("source_row").is_in(first["source_row"].implode()))
+            .then("novelty")
+            .otherwise(pl.when(good).then(pl.lit("again"))),
+            subject=pl.when(good).then("subject"),
+            style=pl.when(good).then("style"),
+            reason=pl.when(good).then("close").otherwise("reason"),
+            detail=pl.when(good).then("close_to").otherwise("detail"),
         )
+        .with_columns(novelty=pl.when(pl.col("reason").is_null()).then("novelty"))
         .select(
             "source_row", "as_read", "text", "subject", "style", "parameters", "flags", "reason", "detail", "novelty"
         )
     )
     return Preview(source, table.rename({"as_read": "raw"}))
+
+
+def _compare(
+    texts: list[pl.Series], evaluation: list[str], policy: CorpusConfig
+) -> tuple[NearDuplicates, pl.Series, pl.Series]:
+    """Near-duplicates among texts; and of each the verdict, if it says what an evaluation prompt says, and which."""
+    near = find_near_duplicates([*texts, pl.Series(evaluation, dtype=pl.String)], policy.near)
+    verdicts, details = contaminated(near.pairs, near.profile.sets, near.profile.sizes, evaluation)
+    found = [CONTAMINATED[verdict] or None for verdict in verdicts]
+    return (
+        near,
+        pl.Series(found, dtype=pl.String),
+        pl.Series([details.get(row) for row in range(len(found))], dtype=pl.String),
+    )
 
 
 def _texts(corpus: Path | None) -> pl.DataFrame:
@@ -85,6 +116,7 @@ def _novelty(near: NearDuplicates, known: pl.DataFrame, first: pl.DataFrame) -> 
     start = len(known)
     found = np.full(len(first), "new", dtype=object)
     pairs = near.pairs
+    pairs = pairs[(pairs[:, :2] < start + len(first)).all(axis=1)]
     inside = pairs[(pairs[:, :2] >= start).all(axis=1)]
     found[inside[:, :2].max(axis=1) - start] = [RULES[rule] for rule in inside[:, 2]]
     for one, other in ((0, 1), (1, 0)):
@@ -105,19 +137,25 @@ class Explanation:
     """Text of the prompt of the corpus that stands for it."""
     members: pl.DataFrame
     """Rows of its cluster: `source`, `source_row`, `rule`."""
+    nearest: str | None = None
+    """Of a new one: the prompt of the corpus that shares most words with it."""
 
 
-def explain(text: str, corpus: Path, policy: CorpusConfig) -> Explanation:
-    """Why a prompt is in a corpus or not, and in which cluster.
+def explain(text: str, corpus: Path) -> Explanation:
+    """Why a prompt is in a corpus or not, and in which cluster; of one that it never saw, what would become of it.
 
     Args:
         text: as a source would have it.
         corpus: folder of a version.
-        policy: what decided on its rows.
+
+    Raises:
+        InputError: it never saw the prompt, and its evaluation prompts are not to be found any more.
     """
+    policy = CorpusConfig.model_validate(read_manifest(corpus).facts[RECIPE])
     scores = [name for name, _ in policy.filters.active()]
     read = pl.DataFrame({"source_row": [1], "text": [text], "reason": [None], "detail": [None]}, schema=SCHEMA)
-    row = refuse_outside(describe(read, scores), policy.filters).row(0, named=True)
+    described = describe(read, scores)
+    row = described.row(0, named=True)
     named = prompt_id(normalise(row["text"] or ""))
     clusters = pl.scan_parquet(corpus / CLUSTERS)
     mine = clusters.filter(pl.col("prompt_id") == named).collect()
@@ -133,11 +171,31 @@ def explain(text: str, corpus: Path, policy: CorpusConfig) -> Explanation:
     none = clusters.head(0).collect()
     if len(mine):
         return Explanation(row, f"refused: {mine['rule'][0]}", None, mine)
-    if row["reason"] is not None:
-        return Explanation(row, f"would be refused: {row['reason']} ({row['detail'] or 'no more to say'})", None, none)
-    near = find_near_duplicates(pl.concat([known["text"], pl.Series([row["text"]], dtype=pl.String)]), policy.near)
+    evaluation = prompts_of(find_sources(policy.evaluation_prompts))
+    anywhere = SourceConfig(path=text or "-")  # without limits of its own
+    refused = Policy(policy, [anywhere], evaluation).refuse(described, 0)
+    reason, detail = refused["reason"][0], refused["detail"][0]
+    if reason is None:
+        near, verdicts, details = _compare([known["text"], described["text"]], evaluation, policy)
+        reason, detail = verdicts[-1], details[-1]
+    if reason is not None:
+        return Explanation(row, f"would be refused: {reason} ({detail or 'no more to say'})", None, none)
     for one, other, rule in near.pairs:
-        if len(known) in (one, other):
+        if max(one, other) == len(known):
             partner = int(min(one, other))
             return Explanation(row, f"would be merged: {RULES[int(rule)]}", known["text"][partner], none)
-    return Explanation(row, "would be new", None, none)
+    nearest = _nearest(near, len(known))
+    return Explanation(row, "would be new", None, none, None if nearest is None else known["text"][nearest])
+
+
+def _nearest(near: NearDuplicates, place: int) -> int | None:
+    """Which of the prompts before it shares most of its words of meaning."""
+    t = near.tokens
+    start, end = t.offsets[place : place + 2]
+    mine = np.unique(t.words[start:end])
+    mine = mine[t.kinds[mine] & FUNCTION == 0]
+    shared = np.r_[0, np.cumsum(np.isin(t.words[:start], mine))]
+    common = shared[t.offsets[1 : place + 1]] - shared[t.offsets[:place]]
+    if not common.any():
+        return None
+    return int(np.argmax(common / (near.profile.sizes[:place] + len(mine) - common).clip(1)))

@@ -11,18 +11,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prompts.config import CorpusConfig
-from prompts.dedup.clusters import cluster, cut_off, same_meaning
+from prompts.contamination import CONTAMINATED, contaminated
+from prompts.dedup.clusters import cluster, cut_off
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
-from prompts.dedup.pairs import TAG
 from prompts.dedup.searcher import Searcher
 from prompts.dedup.split import subject_keys
 from prompts.distinct import Distinct
 from prompts.prepare import Prepared
 from prompts.workspace import Workspace
 
-VERDICTS = ("", "evaluation_near", "evaluation_words", "subject_cap")
+VERDICTS = (*CONTAMINATED, "subject_cap")
 """Why a prompt is refused although its rows were good; the first: it is not."""
-_NEAR, _WORDS, _CAP = 1, 2, 3
+_CAP = len(CONTAMINATED)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def select(
     pairs = near.pairs.copy()
     pairs[:, :2] = np.sort(np.concatenate([by_row, rest])[pairs[:, :2]], axis=1)
     pairs = np.unique(pairs, axis=0)  # in an order that rows do not decide
-    verdicts, details = _contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
+    verdicts, details = contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
     clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
         axis=1
     )
@@ -102,35 +102,6 @@ def _texts(prepared: Sequence[Prepared], distinct: Distinct, evaluation: Sequenc
             yield rows["text"].cast(pl.String).filter(pl.Series(wanted[start : start + len(rows)]))
             start += len(rows)
     yield pl.Series(evaluation, dtype=pl.String)
-
-
-def _contaminated(
-    pairs: NDArray[np.int32], sets: NDArray[np.uint64], sizes: NDArray[np.int32], evaluation: Sequence[str]
-) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """Which prompts are too close to an evaluation prompt, and to which.
-
-    Args:
-        pairs, sets, sizes: of all prompts, and after them the evaluation prompts.
-        evaluation: their texts.
-    """
-    count = len(sets) - len(evaluation)
-    verdicts, details = np.zeros(count, np.uint8), dict[int, str]()
-    if not len(evaluation):
-        return verdicts, details
-    meanings = same_meaning(pairs, len(sets))
-    about = {int(meaning): text for meaning, text in zip(meanings[count:], evaluation, strict=True)}
-    banned = np.isin(meanings, np.fromiter(about, np.int32))
-    close = [(row, row) for row in np.flatnonzero(banned[:count])]
-    tags = pairs[pairs[:, 2] == TAG]
-    for one, other in ((0, 1), (1, 0)):
-        touching = tags[banned[tags[:, other]] & (tags[:, one] < count)]
-        close += [(row, by) for row, by in touching[:, (one, other)]]
-    for row, by in close:
-        verdicts[row], details[int(row)] = _NEAR, about[int(meanings[by])]
-    words = {int(words): text for words, text in zip(sets[count:], evaluation, strict=True)}
-    for row in np.flatnonzero(np.isin(sets[:count], np.fromiter(words, np.uint64)) & (sizes[:count] > 0)):
-        verdicts[row], details[int(row)] = _WORDS, words[int(sets[row])]
-    return verdicts, details
 
 
 def _sizes(kept: NDArray[np.int32], distinct: Distinct) -> NDArray[np.int64]:

@@ -48,7 +48,7 @@ class Shards:
     def __init__(self, ids: NDArray[np.uint64], holdout: float, scratch: Path) -> None:
         self._limit = round(holdout * 2**32)
         held = self._held_out(ids)
-        self._splits = {"train": int((~held).sum()), "holdout": int(held.sum())}
+        self.splits = {"train": int((~held).sum()), "holdout": int(held.sum())}
         self._bounds = {"train": _bounds(ids[~held]), "holdout": _bounds(ids[held])}
         self._scratch = scratch
         self._writers: dict[tuple[str, int], pa.ipc.RecordBatchStreamWriter] = {}
@@ -79,7 +79,7 @@ class Shards:
                     texts.write(rows)
                 if not examples:
                     examples = rows["text"].head(5).to_list()
-        return Written({split: count for split, count in self._splits.items() if count}, digest.hexdigest(), examples)
+        return Written({split: count for split, count in self.splits.items() if count}, digest.hexdigest(), examples)
 
     def _held_out(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return (ids * _HOLDOUT_SALT >> np.uint64(32)) < self._limit

@@ -3,6 +3,8 @@
 import hashlib
 import pickle
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -11,8 +13,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.artifacts import read_manifest
-from infra.errors import InputError, MissingError
+from infra.artifacts import folder_lock, read_manifest
+from infra.errors import BusyError, InputError, MissingError
 from prompts.build import build_corpus
 from prompts.clean import RULES, normalise, prompt_id, word_sets
 from prompts.config import CorpusConfig, SourceConfig
@@ -300,6 +302,32 @@ def test_an_empty_corpus_says_where_its_rows_went(tmp_path):
     with pytest.raises(InputError, match=r"no rows: a\.txt"):
         build_corpus(CorpusConfig(sources=str(path)), tmp_path / "corpora")
     assert not list((tmp_path / "corpora" / "corpus").rglob("manifest.json"))
+
+
+def test_a_holdout_leaves_something_to_train_on(tmp_path, build):
+    texts = [f"a {thing} of tin" for thing in ("cup", "bell", "boat", "drum", "lamp", "crown")]
+    with pytest.raises(InputError, match="all prompts are in the split `holdout`"):
+        for text in texts:  # half of them are on that side
+            build([text], holdout=0.5)
+
+
+def test_another_corpus_may_be_reading_the_same_file(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("a red cube\n")
+    config = CorpusConfig.model_validate({"sources": str(tmp_path / "a.txt")})
+    first = build_corpus(config, tmp_path / "one")
+    (prepared,) = (tmp_path / "one" / ".prepared").glob("[!.]*")
+    shutil.copytree(tmp_path / "one" / ".prepared" / prepared.name, tmp_path / "two" / ".prepared" / prepared.name)
+    monkeypatch.setattr("prompts.prepare._PATIENCE_SECONDS", 0.1)
+    other = tmp_path / "two" / ".prepared" / prepared.name
+    with folder_lock(other), pytest.raises(BusyError):
+        build_corpus(config, tmp_path / "two")
+    monkeypatch.setattr("prompts.prepare._PATIENCE_SECONDS", 60.0)
+    with ThreadPoolExecutor(1) as thread:
+        with folder_lock(other):
+            built = thread.submit(build_corpus, config, tmp_path / "two", keep_going=True)
+            time.sleep(0.3)
+            assert not built.done()
+        assert built.result().name == first.name
 
 
 def test_hostile_text_stays_inside_its_cell(build, tmp_path):

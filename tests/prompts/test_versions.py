@@ -96,19 +96,34 @@ def test_a_preview_says_what_is_new(home, tmp_path):
     assert alone.rows["novelty"].to_list() == ["new"] * 3
 
 
+def test_a_preview_goes_by_all_that_a_build_goes_by(tmp_path):
+    (tmp_path / "e.txt").write_text("an old wooden castle\na held out lamp\n")
+    texts = ["ein roter Würfel auf dem Tisch", "an old wodden castle", "a held out lamp", "the lamp held out", "a boat"]
+    (tmp_path / "a.txt").write_text("\n".join(texts))
+    policy = CorpusConfig.model_validate(
+        {"sources": "x", "evaluation_prompts": str(tmp_path / "e.txt"), "languages": ["en"]}
+    )
+    rows = preview(SourceConfig(path=str(tmp_path / "a.txt")), policy, None).rows.sort("source_row")
+    assert rows["reason"].to_list() == ["language", "evaluation_near", "evaluation_text", "evaluation_words", None]
+    assert rows["detail"].to_list()[1] == "an old wooden castle"
+    assert rows["novelty"].to_list() == [None] * 4 + ["new"]
+
+
 def test_a_corpus_explains_itself(tmp_path):
     (tmp_path / "a.txt").write_text("an old wooden castle\nan old wodden castle\na red cube\n!!\na held out lamp\n")
     (tmp_path / "e.txt").write_text("a held out lamp\n")
     config = CorpusConfig(sources=str(tmp_path / "a.txt"), evaluation_prompts=str(tmp_path / "e.txt"))
     folder = build_corpus(config, tmp_path / "corpora")
     found = {
-        text: explain(text, folder, config)
+        text: explain(text, folder)
         for text in (
             "A red cube --v 5",
             "an old wodden castle",
             "a held out lamp",
             "old woden castle",
             "a new boat",
+            "a new cube of glass",
+            "a held out lmap",
             "?",
         )
     }
@@ -118,8 +133,11 @@ def test_a_corpus_explains_itself(tmp_path):
         "refused: evaluation_text",
         "would be merged: typo",
         "would be new",
+        "would be new",
+        "would be refused: evaluation_near (a held out lamp)",
         "would be refused: empty (no more to say)",
     ]
+    assert found["a new boat"].nearest is None and found["a new cube of glass"].nearest == "a red cube"
     assert found["an old wodden castle"].kept == "an old wooden castle"
     assert found["an old wodden castle"].members["source_row"].sort().to_list() == [1, 2]
     assert found["A red cube --v 5"].row["flags"] == ["parameters"]

@@ -71,7 +71,7 @@ def test_null_lets_everything_of_a_source_through(tmp_path, files):
     assert {source for source, *_ in refused(folder)} == {"b"}
     castle = rows_of(folder).filter(text="an old castle with seven towers")
     assert castle["sources"].to_list() == [["a"]], "a refused row is no reason to name its source"
-    why = explain("an old castle with seven towers", folder, CorpusConfig(sources="x"))
+    why = explain("an old castle with seven towers", folder)
     assert why.verdict == "in the corpus" and len(why.members) == 1
 
 
