@@ -25,6 +25,7 @@ def write_charts(stats: dict[str, Any], words: pl.Series, folder: Path) -> None:
     for name, count in {**stats["refused"], **stats["merged"]}.items():
         left -= count
         steps.append((f"− {name}", left, count))
+    steps.append(("prompts", stats["prompts"], 0))
     (folder / FUNNEL_CHART).write_text(_funnel(steps), encoding="utf-8")
     counts = dict(words.clip(0, _LONGEST).value_counts(name="count").iter_rows())
     (folder / LENGTH_CHART).write_text(_bars([counts.get(n, 0) for n in range(_LONGEST + 1)]), encoding="utf-8")

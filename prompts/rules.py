@@ -66,6 +66,7 @@ CHARACTERS = (
     Rule(None, Trait.AMPERSAND, r"&(?:#0?39|#x27|apos);", "'"),
     Rule(None, Trait.AMPERSAND, r"&(?:#0?64|#x40|commat);", "@"),
     Rule(None, Trait.AMPERSAND, r"&(?:#160|nbsp);"),
+    Rule("control", Trait.CONTROL, r"\x1b\[[0-9;?]*[A-Za-z]", ""),  # colours of a terminal
     Rule("control", Trait.CONTROL, r"[\p{Cc}--\t\n\r]|[\u{FFFD}\p{Co}]|\p{Zl}|\p{Zp}"),
     Rule("control", Trait.FOREIGN, r"\p{Cf}", ""),
 )

@@ -188,7 +188,7 @@ def _moved(one, other, n, kinds):
     """Whether one run of words moved past its neighbours: x u v y, x v u y.
 
     Past a function word only a phrase that begins with one may move (`at night`), unless two neighbours just changed
-    places: `a fox with a white tail` is no `white fox with a tail`.
+    places: `a fox with a white tail` is no `white fox with a tail`. Two colours may change places around an `and`.
     """
     head = 0
     while head < n and one[head] == other[head]:
@@ -197,6 +197,9 @@ def _moved(one, other, n, kinds):
     while tail < n - head and one[n - 1 - tail] == other[n - 1 - tail]:
         tail += 1
     length = n - head - tail
+    if length == 3 and one[head] == other[head + 2] and one[head + 2] == other[head]:
+        listed = kinds[one[head + 1]] & kinds[other[head + 1]] & CONJUNCTION_WORD
+        return listed and kinds[one[head]] & kinds[one[head + 2]] & GUARDED != 0
     functions = 0
     for place in range(head, head + length):
         functions += kinds[one[place]] & FUNCTION != 0

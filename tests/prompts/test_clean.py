@@ -43,6 +43,7 @@ ID = "<@123456789012345678>"
         ("(a red cube:1.3), <lora:solids:0.8> shiny", "a red cube, shiny"),
         ("ａ　ｒｅｄ　ｃｕｂｅ", "a red cube"),
         ("a\x00 red\u200b cube\ufeff\r\n", "a red cube"),
+        ("\x1b[1;31ma red\x1b[0m cube", "a red cube"),
         ("&lt;@42&gt; a &amp;quot;red&amp;quot; cube", 'a "red" cube'),
         (" , a red  cube ,, on a cone ;", "a red cube, on a cone"),
     ],

@@ -103,6 +103,7 @@ _PIECES = st.sampled_from(
         ),
         *(
             "\u200b",
+            "\x1b[0m",
             "\u200d",
             "\x07",
             "\u202e",
