@@ -14,6 +14,8 @@ SURE, DOUBTFUL = 1, 2
 """Results of `is_slip`."""
 _FAR_RARER = 64
 """How much rarer a word that people use has to be for it to be a slip of another such word."""
+_MOST_BYTES = 2
+"""Of a letter that is more, less or other, where letters may be longer than a byte."""
 _RHYME = 5
 """Letters, at most, of words that are told apart by their first one."""
 MOST_WORDS = 512
@@ -39,13 +41,15 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
     n, m = starts[one + 1] - a, starts[other + 1] - b
     if n > m:
         one, other, a, b, n, m = other, one, b, a, m, n
+    if m - n > _MOST_BYTES or m < 4 or n < 3:
+        return 0
     foreign = False
     for place in range(b, b + m):
         foreign = foreign or spellings[place] >= 128
         if spellings[place] >= 0xE0:
             return 0  # of Han, Hangul and the like one character may be a word
-    allowed = 2 if foreign else 1
-    if m - n > allowed or m < 4 or n < 3:
+    allowed = _MOST_BYTES if foreign else 1
+    if m - n > allowed:
         return 0
     if m == n + 1 and spellings[b + m - 1] == 115 and _equal(spellings, a, b, n):
         return 0  # a plural

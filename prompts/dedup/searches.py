@@ -60,11 +60,15 @@ def misspelt(material: Material, part: int, parts: int) -> Found:
     rare = slips.rare_words(
         t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, material.trusted, material.rare, part, parts
     )
-    pairs, doubts = slips.join_misspelt(
+    found = slips.join_misspelt(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,
-        p.sets, p.sizes, leaders, *rare, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
+        p.sets, p.sizes, leaders, *rare, material.rare, part, parts,
     )  # fmt: skip
-    return Found(pairs, doubts)
+    again = slips.join_misspelt_again(
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, material.known,
+        p.sets, p.sizes, leaders, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
+    )  # fmt: skip
+    return Found(np.concatenate([found[0], again[0]]), np.concatenate([found[1], again[1]]))
 
 
 def tagged(material: Material, part: int, parts: int) -> Found:

@@ -74,21 +74,18 @@ def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit
 @kernel()
 def join_misspelt(
     words, borders, offsets, hashes, kinds, spellings, starts, ends, counts, known, sets, sizes, leaders,
-    keys, rows, at, limit, full_rows, full_keys, part, parts,
+    keys, rows, at, limit, part, parts,
 ):  # fmt: skip
     """Pairs that differ in one word which is a slip of the other's; and those of which only the neighbours can tell.
 
     Args:
         keys, rows, at: `rare_words` of one part.
-        full_rows, full_keys: leaders of that part.
 
     Returns:
         Pairs, and an int32 array [D, 4] of doubtful ones: prompt and word, other prompt and word.
     """
     slots, following = make_table(keys)
     bits = make_bits(keys)
-    full_slots, full_following = make_table(full_keys)
-    full_bits = make_bits(full_keys)
     pairs, count = np.empty((1024, 3), np.int32), 0
     doubts, doubtful = np.empty((1024, 3), np.int32), 0
     spots, unused = np.empty((1024, 3), np.int32), 0
@@ -114,6 +111,8 @@ def join_misspelt(
                     steps += 1
                     if misspelt == word or other == row or sizes[other] != sizes[row]:
                         continue
+                    if rare and sets[other] < sets[row]:
+                        continue  # each finds the other: once is enough
                     slip = is_slip(spellings, starts, kinds, counts, known, word, misspelt, sizes[row] - 1)
                     if slip == 0 or not same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
@@ -125,30 +124,73 @@ def join_misspelt(
                     else:
                         doubts, doubtful = push(doubts, doubtful, other, row, 0)
                         spots, unused = push(spots, unused, misspelt, word, 0)
-            if rare and maybe(full_bits, rest):
-                # A misspelt function word, or one that the prompt has a second time.
-                entry = find(full_slots, full_keys, rest)
-                while entry >= 0:
-                    other = full_rows[entry]
-                    entry = full_following[entry]
-                    for spot in range(offsets[other], offsets[other + 1]):
-                        meant = words[spot]
-                        slip = is_slip(spellings, starts, kinds, counts, known, word, meant, sizes[row] - 1)
-                        if slip and same_order(
-                            words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
-                            -1, -1, -1, -1, place, meant, scratch,
-                        ):  # fmt: skip
-                            if slip == SURE:
-                                pairs, count = push(pairs, count, row, other, TYPO)
-                            else:
-                                doubts, doubtful = push(doubts, doubtful, row, other, 0)
-                                spots, unused = push(spots, unused, word, meant, 0)
-                            break
-    found = np.empty((doubtful, 4), np.int32)
-    for index in range(doubtful):
+    return pairs[:count].copy(), _with_words(doubts[:doubtful], spots)
+
+
+@kernel()
+def join_misspelt_again(
+    words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, leaders, limit, rows, keys,
+    part, parts,
+):  # fmt: skip
+    """As `join_misspelt`, of a word that is a slip of a function word, or of one that the prompt has a second time.
+
+    Args:
+        rows, keys: leaders of one part.
+    """
+    slots, following = make_table(keys)
+    bits = make_bits(keys)
+    pairs, count = np.empty((1024, 3), np.int32), 0
+    doubts, doubtful = np.empty((1024, 3), np.int32), 0
+    spots, unused = np.empty((1024, 3), np.int32), 0
+    scratch = np.empty((4, MOST_WORDS), np.int64)
+    for row in leaders:
+        first, last = offsets[row], offsets[row + 1]
+        for place in range(first, last):
+            word = words[place]
+            if counts[word] > limit or kinds[word] & (FUNCTION | NUMERIC):
+                continue
+            rest = sets[row] - hashes[word]
+            if part_of(rest, parts) != part or not maybe(bits, rest):
+                continue
+            entry = find(slots, keys, rest)
+            while entry >= 0:
+                other = rows[entry]
+                entry = following[entry]
+                for spot in range(offsets[other], offsets[other + 1]):
+                    meant = words[spot]
+                    if not kinds[meant] & FUNCTION and not _again(words, offsets[other], spot):
+                        continue
+                    slip = is_slip(spellings, starts, kinds, counts, known, word, meant, sizes[row] - 1)
+                    if slip and same_order(
+                        words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
+                        -1, -1, -1, -1, place, meant, scratch,
+                    ):  # fmt: skip
+                        if slip == SURE:
+                            pairs, count = push(pairs, count, row, other, TYPO)
+                        else:
+                            doubts, doubtful = push(doubts, doubtful, row, other, 0)
+                            spots, unused = push(spots, unused, word, meant, 0)
+                        break
+    return pairs[:count].copy(), _with_words(doubts[:doubtful], spots)
+
+
+@kernel()
+def _with_words(doubts, spots):
+    """[D, 4] prompt and word, other prompt and word."""
+    found = np.empty((len(doubts), 4), np.int32)
+    for index in range(len(doubts)):
         found[index, 0], found[index, 1] = doubts[index, 0], spots[index, 0]
         found[index, 2], found[index, 3] = doubts[index, 1], spots[index, 1]
-    return pairs[:count].copy(), found
+    return found
+
+
+@kernel()
+def _again(words, first, place):
+    """Whether a word stood before."""
+    for spot in range(first, place):
+        if words[spot] == words[place]:
+            return True
+    return False
 
 
 @kernel()

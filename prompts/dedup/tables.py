@@ -1,4 +1,4 @@
-"""Hash tables of 64-bit keys for the joins: exact, with a bit per key in front so that most misses cost one look."""
+"""Hash tables of 64-bit keys for the joins: exact, with bits for each key in front: most misses cost one look."""
 
 from math import ceil
 
@@ -58,23 +58,32 @@ def make_table(keys):
 
 @kernel()
 def make_bits(keys):
-    """A bitmap that holds every key, with some 16 bits for each."""
-    size = 1024
-    while size < 16 * len(keys):
+    """A Bloom filter that holds every key: three bits of one word for each, and a word for four of them or fewer."""
+    size = 16
+    while size < len(keys) // 4:
         size *= 2
-    bits = np.zeros(size // 8, np.uint8)
-    mask = np.uint64(size - 1)
+    bits = np.zeros(size, np.uint64)
     for key in keys:
-        place = (key >> np.uint64(7)) & mask
-        bits[place >> np.uint64(3)] |= np.uint8(1) << np.uint8(place & np.uint64(7))
+        bits[_word_of(key, size)] |= _pattern(key)
     return bits
 
 
 @kernel()
 def maybe(bits, key):
     """False when `key` is surely not there."""
-    place = (key >> np.uint64(7)) & np.uint64(len(bits) * 8 - 1)
-    return (bits[place >> np.uint64(3)] >> np.uint8(place & np.uint64(7))) & np.uint8(1) != 0
+    pattern = _pattern(key)
+    return bits[_word_of(key, len(bits))] & pattern == pattern
+
+
+@kernel()
+def _word_of(key, size):
+    return (key >> np.uint64(18)) & np.uint64(size - 1)
+
+
+@kernel()
+def _pattern(key):
+    one, mask = np.uint64(1), np.uint64(63)
+    return one << (key & mask) | one << ((key >> np.uint64(6)) & mask) | one << ((key >> np.uint64(12)) & mask)
 
 
 @kernel()
