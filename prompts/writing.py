@@ -78,12 +78,15 @@ def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statisti
         _File(folder / CLUSTERS) as clusters,
         _File(folder / REJECTS) as rejects,
         Meter("writing rows", sum(lengths)) as meter,
-        Beside() as beside,
+        Beside() as filing,
+        Beside() as keeping,
     ):
 
-        def put(index: int, rows: pl.DataFrame, table: pl.DataFrame) -> None:
-            clusters.write(_clusters(rows, decided.sources[index]))
-            rejects.write(_rejects(rows, decided.sources[index]))
+        def file(source: Source, rows: pl.DataFrame) -> None:
+            clusters.write(_clusters(rows, source))
+            rejects.write(_rejects(rows, source))
+
+        def keep(index: int, rows: pl.DataFrame, table: pl.DataFrame) -> None:
             statistics.count(index, rows, table)
             shards.add(table)
 
@@ -91,8 +94,9 @@ def write_rows(decided: Decided, scores: Sequence[str], shards: Shards, statisti
             wanted = list(dict.fromkeys([*decided.policy.columns(index), *columns]))
             for batch in prepared.batches(wanted):
                 rows = _with_fate(decided.policy.refuse(batch, index), start, decided)
+                filing.do(partial(file, source, rows))
                 table = _table(rows.filter("stays"), source, decided.selection, origins, scores)
-                beside.do(partial(put, index, rows, table))
+                keeping.do(partial(keep, index, rows, table))
                 start += len(rows)
                 meter.reach(start)
 

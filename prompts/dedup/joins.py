@@ -95,7 +95,10 @@ def _most_said_first(words, offsets, kinds, rows):
         for place in range(offsets[rows[index]], offsets[rows[index] + 1]):
             kind = kinds[words[place]]
             said[index] -= (kind & FUNCTION != 0) & (kind & (ARTICLE | CONJUNCTION_WORD) == 0)
-    return rows[np.argsort(said, kind="mergesort")]
+    for index in range(1, len(rows)):
+        if said[index] < said[index - 1]:
+            return rows[np.argsort(said, kind="mergesort")]
+    return rows
 
 
 @kernel()
