@@ -65,7 +65,7 @@ def find_near_duplicates(
         t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig()
     )
     rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
-    slips_found = searcher.start(material, _jobs(misspelt, 2 * int(p.counts[rare].sum()) + len(leaders), searcher))
+    slips_found = searcher.start(material, _jobs(misspelt, 4 * int(p.counts[rare].sum()) + len(leaders), searcher))
     style = learn_style(t, p, workspace, searcher.memory)
     others = [*_jobs(tagged, len(leaders), searcher), *_jobs(rewritten, len(leaders), searcher)]
     rest_found = searcher.start(material._replace(style=style), others)

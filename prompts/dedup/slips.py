@@ -13,8 +13,9 @@ from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.dedup.tokens import extend_hash
 from prompts.kernels import kernel
 
-_LONG, _LONG_END = 15, 7
-"""Bytes of a long word, and of its beginning and end: a slip, of two bytes at most, touches only one of them."""
+_ENDS = ((3, 6, 1), (5, 8, 2), (7, 16, 3), (15, 1 << 30, 7))
+"""Bytes of a word, at least and at most, and of its beginning and end: a slip, of two bytes at most, touches only one
+of these."""
 _OFTEN = 4
 """Times that neighbours stand side by side for it to be no chance."""
 _LONGEST_CHAIN = 4096
@@ -25,20 +26,30 @@ _LONGEST_CHAIN = 4096
 def word_ends(spellings, starts):
     """[W, 4] hashes of the beginning and the end of each word, 0 for none: one slip leaves one of the two as it was.
 
-    First of one byte, for words that are not long; then of several, for long ones: in scripts without spaces a prompt
-    may be one word, and many begin with the same character. Words of about the border's length have all four.
+    Of more bytes the longer a word is, as many words begin with the same one. Two words that a slip parts have both
+    ends of one size: those of about the border's length have the ends of both sizes.
     """
     ends = np.zeros((len(starts) - 1, 4), np.uint64)
     for word in range(len(ends)):
         first, last = starts[word], starts[word + 1]
-        for side in range(4):
-            size = 1 if side < 2 else _LONG_END
-            if last - first <= _LONG + 2 if side < 2 else last - first >= _LONG:
-                place = first if side % 2 == 0 else last - size
-                value = extend_hash(np.uint64(side + 1), spellings, place, place + size)
-                value = (value ^ (value >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-                ends[word, side] = value ^ (value >> np.uint64(32)) | np.uint64(1)
+        side = 0
+        for shortest, longest, size in _ENDS:
+            if shortest <= last - first <= longest and not _is_foreign(spellings, first, last):
+                for place in (first, last - size):
+                    value = extend_hash(np.uint64(2 * size + side % 2), spellings, place, place + size)
+                    value = (value ^ (value >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+                    ends[word, side] = value ^ (value >> np.uint64(32)) | np.uint64(1)
+                    side += 1
     return ends
+
+
+@kernel()
+def _is_foreign(spellings, first, last):
+    """Whether it has characters of scripts in which nothing counts as a slip."""
+    for place in range(first, last):
+        if spellings[place] >= 0xE0:
+            return True
+    return False
 
 
 @kernel()
@@ -54,7 +65,7 @@ def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
                 total += part_of(sets[row] - hashes[word], parts) == part
-    # Two ends or, of a few, four.
+    # Of each at most four ends.
     keys, rows, at = np.empty(4 * total, np.uint64), np.empty(4 * total, np.int32), np.empty(4 * total, np.int32)
     used = 0
     for row in leaders:
