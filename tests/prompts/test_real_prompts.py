@@ -1,5 +1,6 @@
-"""Real collections, where a checkout has them beside it."""
+"""Real collections of prompts, which are not ours to ship: `PRD_REAL_PROMPTS` names a folder that has them."""
 
+import os
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +12,9 @@ from prompts.config import CorpusConfig
 from prompts.corpus import corpus_stats
 from prompts.sources import load_prompts
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(os.environ.get("PRD_REAL_PROMPTS", "no folder"))
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs PRD_REAL_PROMPTS, a folder of collections")
 
 
 def test_real_collections_become_a_corpus(tmp_path):
