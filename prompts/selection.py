@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from prompts.config import CorpusConfig
 from prompts.contamination import CONTAMINATED, contaminated
-from prompts.dedup.clusters import cluster, cut_off
+from prompts.dedup.clusters import cluster, flaws
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.searcher import Searcher
 from prompts.dedup.split import subject_keys
@@ -83,7 +83,7 @@ def select(
     clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
         axis=1
     )
-    kept, rules = cluster(pairs[clean], count, cut_off(near.tokens)[places])
+    kept, rules = cluster(pairs[clean], count, flaws(near.tokens)[places])
     kept[verdicts != 0] = -1
     sizes = _sizes(kept, distinct)
     if config.subject_cap is not None:

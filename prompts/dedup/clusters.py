@@ -3,23 +3,34 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.dedup.language import FUNCTION
+from prompts.dedup.known import known_words
+from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.pairs import TAG
 from prompts.dedup.tokens import Tokens
 from prompts.kernels import kernel
 
-_NEVER = np.int32(2**30)
+_CUT_OFF = 1 << 20
 
 
-def cut_off(tokens: Tokens) -> NDArray[np.bool_]:
-    """[N] which prompts end in a small word, as one does that was cut: `a pumpkin with`."""
-    ends = tokens.offsets[1:]
-    last = tokens.words[np.maximum(ends - 1, 0)] if len(tokens.words) else np.zeros(len(ends), np.int32)
-    return (ends > tokens.offsets[:-1]) & (tokens.kinds[last] & FUNCTION != 0) if len(tokens.kinds) else ends < 0
+def flaws(tokens: Tokens) -> NDArray[np.int32]:
+    """[N] what speaks against a prompt where another means the same: words that nobody uses, as misspelt ones are, and
+    a small word at the end, as of one that was cut: `a pumpkin with`."""
+    return _flaws(tokens.words, tokens.offsets, tokens.kinds, known_words(tokens))
+
+
+@kernel()
+def _flaws(words, offsets, kinds, known):
+    found = np.zeros(len(offsets) - 1, np.int32)
+    for row in range(len(found)):
+        for place in range(offsets[row], offsets[row + 1]):
+            found[row] += not known[words[place]] and not kinds[words[place]] & (FUNCTION | NUMERIC)
+        if offsets[row + 1] > offsets[row] and kinds[words[offsets[row + 1] - 1]] & FUNCTION:
+            found[row] += _CUT_OFF
+    return found
 
 
 def cluster(
-    pairs: NDArray[np.int32], rows: int, cut: NDArray[np.bool_] | None = None
+    pairs: NDArray[np.int32], rows: int, flaws: NDArray[np.int32] | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Which prompt stays for each, and by which rule.
 
@@ -30,7 +41,7 @@ def cluster(
     Args:
         pairs: [E, 3] prompt, other prompt, rule.
         rows: how many prompts; those with a lower index stay where there is nothing else to choose by.
-        cut: [N] those that stay for others only where all are so.
+        flaws: [N] of equal meaning the one with the fewest stays, and of those the one with the most pairs.
 
     Returns:
         [N] the prompt that stays, itself for one that does, and [N] the rule, 0 for one that stays.
@@ -38,9 +49,7 @@ def cluster(
     strict, loose = pairs[pairs[:, 2] != TAG], pairs[pairs[:, 2] == TAG]
     parents = same_meaning(pairs, rows)
     degrees = np.bincount(pairs[:, :2].ravel(), minlength=rows).astype(np.int32)
-    if cut is not None:
-        degrees[cut] -= _NEVER
-    centres = _centres(parents, degrees)
+    centres = _centres(parents, degrees, np.zeros(rows, np.int32) if flaws is None else flaws)
     linked = np.stack([centres[parents[loose[:, 0]]], centres[parents[loose[:, 1]]]], axis=1).astype(np.int32)
     linked = linked[linked[:, 0] != linked[:, 1]]
     linked = np.unique(np.concatenate([linked, linked[:, ::-1]]), axis=0) if len(linked) else linked
@@ -86,12 +95,13 @@ def _unite(parents, pairs):
 
 
 @kernel()
-def _centres(parents, degrees):
-    """[N] by root: the member with the most pairs, the first of equals."""
+def _centres(parents, degrees, flaws):
+    """[N] by root: the member with the fewest flaws, then with the most pairs, the first of equals."""
     best = parents.copy()
     for row in range(len(parents)):
         root = parents[row]
-        if degrees[row] > degrees[best[root]]:
+        least = best[root]
+        if flaws[row] < flaws[least] or (flaws[row] == flaws[least] and degrees[row] > degrees[least]):
             best[root] = row
     return best
 

@@ -135,6 +135,19 @@ def test_near_duplicates_of_evaluation_prompts_stay_out(tmp_path, build):
     assert rejects["detail"].to_list()[1:] == ["a wooden castle on a mountain"] * 2 + ["a sleeping dragon"]
 
 
+@pytest.mark.parametrize(
+    ("stays", "other"),
+    [
+        ("a robot holding a sword", "a robot holding a swrod"),
+        ("a lion of stone with wings", "a lion of stone wings with"),
+    ],
+)
+def test_the_better_writing_of_a_prompt_stays(build, stays, other):
+    for order in ([stays, other], [other, stays]):
+        rows, _ = build(order)
+        assert rows["text"].to_list() == [stays]
+
+
 def test_a_subject_may_be_capped(build):
     styles = ("oil painting", "marble statue", "pencil sketch", "octane render")
     subjects = ("a fox", "a grey owl", "an old boat", "two teapots", "a windmill", "a steam train")
