@@ -168,7 +168,7 @@ def explain(
     facts |= {name.replace("_", " "): value for name, value in found.row.items() if name.startswith("score_")}
     for name, value in facts.items():
         if value not in (None, [], ""):
-            typer.echo(f"{name}: {value}")
+            typer.echo(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
     if len(found.members):
         table = _table("rows of its cluster", "source", "row", "rule")
         for row in found.members.head(20).iter_rows(named=True):

@@ -24,6 +24,9 @@ from prompts.workspace import Workspace
 SEGMENT, CONJUNCTION = 1, 2
 """What comes before a word: the start of a segment (`,` `;` `.` `|` brackets …), or an `and`."""
 
+_MOST_THREADS = 8
+"""Each holds a column; more would wait for the one that puts them together."""
+
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
 
@@ -66,8 +69,9 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
     places, ends = workspace.growing(np.uint32), workspace.growing(np.int64)
     ends.append(np.zeros(1, np.int64))
     dictionary, total = _Dictionary(), 0
-    with ThreadPoolExecutor(cores()) as pool:
-        for column in each_ahead(_split, texts, pool, cores()):
+    threads = min(cores(), _MOST_THREADS)
+    with ThreadPoolExecutor(threads) as pool:
+        for column in each_ahead(_split, texts, pool, threads):
             words.append(dictionary.take_in(column.dictionary)[column.words])
             borders.append(column.borders)
             places.append(column.places)
