@@ -172,8 +172,8 @@ def explain(text: str, corpus: Path) -> Explanation:
     if len(mine):
         return Explanation(row, f"refused: {mine['rule'][0]}", None, mine)
     evaluation = prompts_of(find_sources(policy.evaluation_prompts))
-    anywhere = SourceConfig(path=text or "-")  # without limits of its own
-    refused = Policy(policy, [anywhere], evaluation).refuse(described, 0)
+    nowhere = SourceConfig(path="-")  # without limits of its own
+    refused = Policy(policy, [nowhere], evaluation).refuse(described, 0)
     reason, detail = refused["reason"][0], refused["detail"][0]
     if reason is None:
         near, verdicts, details = _compare([known["text"], described["text"]], evaluation, policy)
