@@ -21,7 +21,7 @@ def growth_chart(costs: Sequence[tuple[int, Cost]]) -> str:
     width, height = 2 * (_WIDTH + _LEFT + _GAP), _HEIGHT + 2 * _TOP + 20
     panels = [
         _panel(0, rows, "CPU seconds", {"measured": seconds, "linear": linear}),
-        _panel(_WIDTH + _GAP, rows, "gigabytes", {"resident": gigabytes, "but for files": own}),
+        _panel(_LEFT + _WIDTH + _GAP, rows, "gigabytes", {"resident": gigabytes, "but for files": own}),
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" style="{_STYLE}">'
