@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.dedup import corpus
 from benchmarks.dedup.charting import growth_chart
-from benchmarks.dedup.comparing import build, find_near_alone, run_peers
+from benchmarks.dedup.comparing import add, build, find_near_alone, run_peers
 from benchmarks.dedup.measuring import Cost
 from benchmarks.dedup.score import Score, kept_rows, score
 from benchmarks.report import RESULTS, markdown, publish, run_main
@@ -68,7 +68,7 @@ def _sizes(text: str) -> list[int]:
     return [int(part) for part in text.replace("_", "").split(",")]
 
 
-def _generate(rows: int, options: argparse.Namespace) -> tuple[Path, Path]:
+def _generate(rows: int, options: argparse.Namespace, seed: int) -> tuple[Path, Path]:
     """Prompts and truth, made once and kept in the temporary folder of the machine."""
     samples = Path(corpus.__file__).parents[2] / "prompts" / "samples"
     files = [*(samples / name for name in SAMPLES), *map(Path, options.texts)]
@@ -76,11 +76,11 @@ def _generate(rows: int, options: argparse.Namespace) -> tuple[Path, Path]:
     parts = [Path(corpus.__file__).with_name(name) for name in GENERATOR]
     read = b"\0".join(file.read_bytes() for file in (*parts, *files))
     version = blake2b(read, digest_size=6).hexdigest()
-    folder = Path(tempfile.gettempdir(), f"prompts-to-deduplicate-{rows}-{options.seed}-{version}")
+    folder = Path(tempfile.gettempdir(), f"prompts-to-deduplicate-{rows}-{seed}-{version}")
     if not folder.is_dir():
         new = Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
         texts = [text for file in files for text in load_prompts(str(file))]
-        corpus.write(corpus.Corpus(rows, options.seed, texts), new / "prompts.parquet", new / "truth.parquet")
+        corpus.write(corpus.Corpus(rows, seed, texts), new / "prompts.parquet", new / "truth.parquet")
         try:
             new.rename(folder)
         except OSError:  # another run was faster
@@ -89,7 +89,7 @@ def _generate(rows: int, options: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def _compare(options: argparse.Namespace) -> list[str]:
-    prompts, truth = _generate(options.rows, options)
+    prompts, truth = _generate(options.rows, options, options.seed)
     with tempfile.TemporaryDirectory(prefix="dedup-") as scratch:
         ours = build(prompts, Path(scratch))
         found = score(pl.read_parquet(truth), kept_rows(ours.clusters))
@@ -135,17 +135,20 @@ def _kinds(found: Score, others: list[Score]) -> list[str]:
 
 def _grow(options: argparse.Namespace) -> list[str]:
     rows = [["rows", "memory_gb", "wall s", "CPU s", "GB", "GB but for files", "microseconds of CPU a row"]]
+    rows[0].append(f"adding {_ADDED:,} rows: wall s")
+    more, _ = _generate(_ADDED, options, options.seed + 1)
     costs = []
     for count in options.scale:
-        prompts, _ = _generate(count, options)
+        prompts, _ = _generate(count, options, options.seed)
         for memory in _MEMORY if count == max(options.scale) else _MEMORY[:1]:
             with tempfile.TemporaryDirectory(prefix="dedup-") as scratch:
-                cost = build(prompts, Path(scratch), f"corpus.memory_gb={memory}").cost
+                built = build(prompts, Path(scratch), f"corpus.memory_gb={memory}")
+                cost, added = built.cost, add(built, more)
             rows.append([f"{count:,}", memory, f"{cost.wall:.1f}", f"{cost.cpu:.1f}", f"{cost.gigabytes:.2f}"])
-            rows[-1] += [f"{cost.own_gigabytes:.2f}", f"{cost.cpu / count * 1e6:.1f}"]
+            rows[-1] += [f"{cost.own_gigabytes:.2f}", f"{cost.cpu / count * 1e6:.1f}", f"{added.wall:.1f}"]
             if memory == _MEMORY[0]:
                 costs.append((count, cost))
-    sections = ["Growth of a whole build, start of the program included:", markdown(rows)]
+    sections = ["Growth of a whole build and of an addition, start of the program included:", markdown(rows)]
     if options.save:
         picture = RESULTS / f"{date.today()}-dedup-growth.svg"
         picture.write_text(growth_chart(costs), encoding="utf-8")
@@ -153,6 +156,8 @@ def _grow(options: argparse.Namespace) -> list[str]:
     return sections
 
 
+_ADDED = 20_000
+"""Rows of a second source."""
 _MEMORY = ("2.0", "0.2")
 """Settings; all but the first only for the largest corpus."""
 

@@ -19,6 +19,8 @@ class Build(NamedTuple):
     cost: Cost
     clusters: pl.DataFrame
     """Its `clusters.parquet`."""
+    home: Path
+    """`PRD_HOME`."""
 
 
 class Other(NamedTuple):
@@ -37,14 +39,23 @@ def build(prompts: Path, scratch: Path, *overrides: str) -> Build:
 
     A first build of a few prompts has the kernels compiled, as they are after the first use on a machine.
     """
-    recipe = [sys.executable, "-m", "flows.cli", "corpus", "build", "corpus.name=bench", "corpus.evaluation_prompts=[]"]
     few = scratch / "few.parquet"
     pl.scan_parquet(prompts).head(2000).sink_parquet(few)
     for file, home in ((few, scratch / "first"), (prompts, scratch / "home")):
-        variables = {"PRD_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-        cost = run([*recipe, *overrides, f"corpus.sources=[{{path: '{file}'}}]"], variables, "prd corpus build")
+        sources = f"corpus.sources=[{{path: '{file}'}}]"
+        cost = _prd_corpus(home, "build", "corpus.evaluation_prompts=[]", sources, *overrides)
     (clusters,) = (scratch / "home" / "corpora" / "bench").glob("*/clusters.parquet")
-    return Build(cost, pl.read_parquet(clusters))
+    return Build(cost, pl.read_parquet(clusters), scratch / "home")
+
+
+def add(built: Build, prompts: Path) -> Cost:
+    """`prd corpus add` of a second source to what was built."""
+    return _prd_corpus(built.home, "add", str(prompts))
+
+
+def _prd_corpus(home: Path, *arguments: str) -> Cost:
+    command = [sys.executable, "-m", "flows.cli", "corpus", *arguments, "corpus.name=bench"]
+    return run(command, {"PRD_HOME": str(home), "HF_HUB_OFFLINE": "1"}, f"prd corpus {arguments[0]}")
 
 
 def find_near_alone(prompts: Path) -> float:
