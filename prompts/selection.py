@@ -14,6 +14,7 @@ from prompts.config import CorpusConfig
 from prompts.contamination import CONTAMINATED, contaminated
 from prompts.dedup.clusters import cluster, flaws
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
+from prompts.dedup.pairs import unique_pairs
 from prompts.dedup.searcher import Searcher
 from prompts.dedup.split import subject_keys
 from prompts.distinct import Distinct
@@ -78,7 +79,7 @@ def select(
     )
     pairs = near.pairs.copy()
     pairs[:, :2] = np.sort(np.concatenate([by_row, rest])[pairs[:, :2]], axis=1)
-    pairs = np.unique(pairs, axis=0)  # in an order that rows do not decide
+    pairs = unique_pairs(pairs)  # in an order that rows do not decide
     verdicts, details = contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
     clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
         axis=1

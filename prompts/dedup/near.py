@@ -11,6 +11,7 @@ from prompts.dedup import joins, slips
 from prompts.dedup.config import NearConfig
 from prompts.dedup.known import known_words
 from prompts.dedup.language import FUNCTION, NUMERIC
+from prompts.dedup.pairs import unique_pairs
 from prompts.dedup.profile import Profile, make_profile
 from prompts.dedup.searcher import Searcher, Threads
 from prompts.dedup.searches import Job, Material, Search, misspelt, rewritten, tagged
@@ -75,7 +76,7 @@ def find_near_duplicates(
     doubtful = slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)
     pairs = [equal, reordered, doubtful, *(found.pairs for found in (*misspelt_pairs, *rest))]
     # Whatever found them first, and however often.
-    return NearDuplicates(np.unique(np.concatenate(pairs), axis=0), t, p, style)
+    return NearDuplicates(unique_pairs(np.concatenate(pairs)), t, p, style)
 
 
 def _jobs(search: Search, keys: int, searcher: Searcher) -> list[Job]:
