@@ -69,12 +69,12 @@ class Shards:
         digest, examples = _ContentDigest(), list[str]()
         for writer in self._writers.values():
             writer.close()
-        with Beside() as beside, _Texts(folder / TEXTS) as texts:
+        with Beside() as writing, Beside() as digesting, _Texts(folder / TEXTS) as texts:
             for split, shard in track(self._all(), "writing shards"):
                 rows = self._read(split, shard)
                 name = f"{split}-{shard:05d}-of-{len(self._bounds[split]):05d}.parquet"
-                beside.do(partial(_write_shard, rows.drop("id"), folder / "data" / name))
-                digest.update(rows)
+                writing.do(partial(_write_shard, rows.drop("id"), folder / "data" / name))
+                digesting.do(partial(digest.update, rows))
                 if split == "train":
                     texts.write(rows)
                 if not examples:

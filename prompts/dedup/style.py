@@ -46,7 +46,7 @@ def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = 
         memory: bytes for a table of segments; what has more goes through in several parts.
     """
     heads = _heads(profile.segment_offsets, profile.segment_sets)
-    order = np.argsort(heads, kind="stable")
+    order = np.argsort(heads)  # equal ones together, in any order
     tails, starts = _count_words(
         order, heads, tokens.words, tokens.borders, tokens.offsets, tokens.kinds, len(tokens.hashes), SEGMENT, FUNCTION
     )
