@@ -38,8 +38,8 @@ class Origins:
 
 def _unique(masks: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     if masks.shape[1] == 1:  # much faster than rows
-        sets, places = np.unique(masks[:, 0], return_inverse=True)
-        return sets[:, None], places
+        sets = pl.Series(masks[:, 0]).unique().sort().to_numpy()
+        return sets[:, None], np.searchsorted(sets, masks[:, 0])
     return np.unique(masks, axis=0, return_inverse=True)
 
 

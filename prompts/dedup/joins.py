@@ -28,14 +28,14 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, respelt, sets, sizes
     `a cat in a box` or `a cat on a box`, and makes no one thing of the two.
 
     Args:
-        order: rows sorted by `sets`, stable.
+        order: rows whose set others have too, those of one set side by side.
 
     Returns:
         Pairs, an int32 array [D, 4] of doubtful ones (prompt, other prompt, two places of words), and [N] leaders.
     """
     pairs, count = np.empty((1024, 3), np.int32), 0
     doubts, doubtful = np.empty((1024, 4), np.int32), 0
-    leads = np.zeros(len(sets), np.bool_)
+    leads = np.ones(len(sets), np.bool_)
     scratch = np.empty((4, MOST_WORDS), np.int64)
     members = np.empty(_MOST_ALIKE, np.int32)
     start = 0

@@ -1,6 +1,7 @@
 """Near-duplicates in a column of prompts."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from prompts.dedup import joins, slips
 from prompts.dedup.config import NearConfig
+from prompts.dedup.groups import group
 from prompts.dedup.known import known_words
 from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.pairs import unique_pairs
 from prompts.dedup.profile import Profile, make_profile
 from prompts.dedup.searcher import Searcher, Threads
-from prompts.dedup.searches import Job, Material, Search, misspelt, rewritten, tagged
+from prompts.dedup.searches import Job, Material, Search, in_plural, joined, misspelt, tagged
 from prompts.dedup.style import Style, learn_style
 from prompts.dedup.tables import parts_for
 from prompts.dedup.tokens import Tokens, tokenise
@@ -55,28 +57,46 @@ def find_near_duplicates(
     searcher, workspace = searcher or Threads(), workspace or Workspace()
     t = tokenise([texts] if isinstance(texts, pl.Series) else texts, workspace)
     p = make_profile(t, workspace)
-    order = np.argsort(p.sets if trust is None else p.sets[trust], kind="stable")
-    equal, exchanged, leads = joins.join_equal_sets(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.respelt, p.sets, p.sizes,
-        order if trust is None else trust[order],
-    )  # fmt: skip
-    leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
-    trusted = leaders if trust is None else trust[leads[trust] & (p.sizes[trust] > 0)].astype(np.int32)
-    material = Material(
-        t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig()
+    with ThreadPoolExecutor(1) as beside:
+        learning = beside.submit(learn_style, t, p, workspace, searcher.memory)
+        equal, exchanged, leads = joins.join_equal_sets(
+            t.words, t.borders, t.offsets, t.hashes, t.kinds, t.respelt, p.sets, p.sizes, _sharing(p.sets, trust)
+        )
+        leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
+        trusted = leaders if trust is None else trust[leads[trust] & (p.sizes[trust] > 0)].astype(np.int32)
+        material = Material(
+            t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig()
+        )
+        rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
+        of_words = searcher.start(
+            material,
+            [
+                *_jobs(misspelt, 4 * int(p.counts[rare].sum()) + len(leaders), searcher),
+                *_jobs(joined, len(leaders), searcher),
+            ],
+        )
+        style = learning.result()
+    of_style = searcher.start(
+        material._replace(style=style),
+        [*_jobs(tagged, len(leaders), searcher), *_jobs(in_plural, len(leaders), searcher)],
     )
-    rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
-    slips_found = searcher.start(material, _jobs(misspelt, 4 * int(p.counts[rare].sum()) + len(leaders), searcher))
-    style = learn_style(t, p, workspace, searcher.memory)
-    others = [*_jobs(tagged, len(leaders), searcher), *_jobs(rewritten, len(leaders), searcher)]
-    rest_found = searcher.start(material._replace(style=style), others)
     reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
-    misspelt_pairs, rest = slips_found(), rest_found()
-    doubts = np.concatenate([found.doubts for found in misspelt_pairs])
+    found = of_words()
+    doubts = np.concatenate([each.doubts for each in found])
     doubtful = slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)
-    pairs = [equal, reordered, doubtful, *(found.pairs for found in (*misspelt_pairs, *rest))]
+    found += of_style()
+    pairs = [equal, reordered, doubtful, *(each.pairs for each in found)]
     # Whatever found them first, and however often.
     return NearDuplicates(unique_pairs(np.concatenate(pairs)), t, p, style)
+
+
+def _sharing(sets: NDArray[np.uint64], trust: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Prompts whose set others have too, those of one set side by side and in the order of trust."""
+    _, rows = group(sets)
+    ranks = np.arange(len(sets))
+    if trust is not None:
+        ranks[trust] = np.arange(len(sets))
+    return rows[np.lexsort((ranks[rows], sets[rows]))]
 
 
 def _jobs(search: Search, keys: int, searcher: Searcher) -> list[Job]:

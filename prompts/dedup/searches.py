@@ -57,13 +57,16 @@ def misspelt(material: Material, part: int, parts: int) -> Found:
     """Pairs that differ in the spelling of one word."""
     t, p, leaders = material.tokens, material.profile, material.leaders
     ends = slips.word_ends(t.spellings, t.starts)
-    rare = slips.rare_words(
-        t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, material.trusted, material.rare, part, parts
-    )
-    found = slips.join_misspelt(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,
-        p.sets, p.sizes, leaders, *rare, material.rare, part, parts,
-    )  # fmt: skip
+    for rows in (leaders, material.trusted):  # the order of rows is the faster one, and seldom makes a difference
+        rare = slips.rare_words(
+            t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, rows, material.rare, part, parts
+        )
+        *found, all_seen = slips.join_misspelt(
+            t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,
+            p.sets, p.sizes, leaders, *rare, material.rare, part, parts,
+        )  # fmt: skip
+        if all_seen:
+            break
     again = slips.join_misspelt_again(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, material.known,
         p.sets, p.sizes, leaders, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
@@ -84,17 +87,23 @@ def tagged(material: Material, part: int, parts: int) -> Found:
     return Found(pairs)
 
 
-def rewritten(material: Material, part: int, parts: int) -> Found:
-    """Pairs that write one word in another way."""
+def joined(material: Material, part: int, parts: int) -> Found:
+    """Pairs of which one writes as one word what the other writes as two."""
+    t, p, leaders = material.tokens, material.profile, material.leaders
+    pairs = forms.join_joined(
+        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders,
+        *keys_in_part(leaders, p.sets, part, parts), part, parts,
+    )  # fmt: skip
+    return Found(pairs)
+
+
+def in_plural(material: Material, part: int, parts: int) -> Found:
+    """Pairs of which one has in the plural what the other has in the singular."""
     t, p, leaders, style = material.tokens, material.profile, material.leaders, material.style
     assert style is not None
-    others = keys_in_part(leaders, p.sets, part, parts)
-    joined = forms.join_joined(
-        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders, *others,
-        part, parts,
-    )  # fmt: skip
-    numbers = forms.join_plurals(
+    pairs = forms.join_plurals(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.segment_offsets, p.segment_starts,
-        style.segment_is_style, forms.plurals(t.states, t.kinds, t.spellings, t.starts), leaders, *others, part, parts,
+        style.segment_is_style, forms.plurals(t.states, t.kinds, t.spellings, t.starts), leaders,
+        *keys_in_part(leaders, p.sets, part, parts), part, parts,
     )  # fmt: skip
-    return Found(np.concatenate([joined, numbers]))
+    return Found(pairs)

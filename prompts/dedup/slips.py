@@ -56,8 +56,10 @@ def _is_foreign(spellings, first, last):
 def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit, part, parts):
     """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, by each of its `word_ends`.
 
-    In a part are those whose other words are in it. Where so many have one key that not all are looked at, it is the
-    first of `leaders`.
+    In a part are those whose other words are in it.
+
+    Args:
+        leaders: in the order of what is returned.
     """
     total = 0
     for row in leaders:
@@ -93,7 +95,8 @@ def join_misspelt(
         keys, rows, at: `rare_words` of one part.
 
     Returns:
-        Pairs, and an int32 array [D, 4] of doubtful ones: prompt and word, other prompt and word.
+        Pairs; an int32 array [D, 4] of doubtful ones: prompt and word, other prompt and word; and whether all were
+        looked at: where too many have one key, only the first are.
     """
     slots, following = make_table(keys)
     bits = make_bits(keys)
@@ -101,6 +104,7 @@ def join_misspelt(
     doubts, doubtful = np.empty((1024, 3), np.int32), 0
     spots, unused = np.empty((1024, 3), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
+    all_seen = True
     for row in leaders:
         first, last = offsets[row], offsets[row + 1]
         for place in range(first, last):
@@ -135,7 +139,8 @@ def join_misspelt(
                     else:
                         doubts, doubtful = push(doubts, doubtful, other, row, 0)
                         spots, unused = push(spots, unused, misspelt, word, 0)
-    return pairs[:count].copy(), _with_words(doubts[:doubtful], spots)
+                all_seen = all_seen and entry < 0
+    return pairs[:count].copy(), _with_words(doubts[:doubtful], spots), all_seen
 
 
 @kernel()

@@ -12,6 +12,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from prompts.dedup.groups import group
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.profile import Profile
 from prompts.dedup.tables import find, make_table, part_of, parts_for, slot_of
@@ -46,7 +47,7 @@ def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = 
         memory: bytes for a table of segments; what has more goes through in several parts.
     """
     heads = _heads(profile.segment_offsets, profile.segment_sets)
-    order = np.argsort(heads)  # equal ones together, in any order
+    order = np.concatenate(group(heads))
     tails, starts = _count_words(
         order, heads, tokens.words, tokens.borders, tokens.offsets, tokens.kinds, len(tokens.hashes), SEGMENT, FUNCTION
     )
