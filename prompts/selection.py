@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from prompts.config import CorpusConfig
 from prompts.contamination import CONTAMINATED, contaminated
-from prompts.dedup.clusters import cluster, flaws
+from prompts.dedup.clusters import cluster
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.pairs import unique_pairs
 from prompts.dedup.searcher import Searcher
@@ -84,7 +84,7 @@ def select(
     clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
         axis=1
     )
-    kept, rules = cluster(pairs[clean], count, flaws(near.tokens)[places])
+    kept, rules = cluster(pairs[clean], count, near.flaws[places])
     kept[verdicts != 0] = -1
     sizes = _sizes(kept, distinct)
     if config.subject_cap is not None:

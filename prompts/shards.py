@@ -1,8 +1,9 @@
 """The prompts of a corpus in order of their ids, in files of equal size, whatever order they come in."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.progress import track
-from prompts.beside import Beside
+from prompts.beside import each_ahead
 from prompts.corpus import TEXTS
-from prompts.strings import strings_of
+from prompts.strings import bytes_of
 
 SHARD_ROWS = 250_000
 _TEXT_BATCH = 65_536
+_AT_A_TIME = 2
+"""Shards that are sorted and written; each is in memory, and one more."""
 _HOLDOUT_SALT = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -59,9 +62,11 @@ class Shards:
         train = np.searchsorted(self._bounds["train"], ids, side="right") - 1
         holdout = len(self._bounds["train"]) + np.searchsorted(self._bounds["holdout"], ids, side="right") - 1
         places = np.where(self._held_out(ids), holdout, train)
-        for place in np.unique(places):
-            split, shard = self._all()[place]
-            self._spill(split, shard, table.filter(places == place))
+        sorted_rows = _arrow(table[np.argsort(places, kind="stable")])
+        ends = np.cumsum(np.bincount(places, minlength=len(self._all())))
+        for place, (start, end) in enumerate(pairwise([0, *ends.tolist()])):
+            if start < end:
+                self._spill(*self._all()[place], sorted_rows.slice(start, end - start))
 
     def write(self, folder: Path) -> Written:
         """Write `data/*.parquet`, and what training reads once more where it can be mapped into memory."""
@@ -69,16 +74,14 @@ class Shards:
         digest, examples = _ContentDigest(), list[str]()
         for writer in self._writers.values():
             writer.close()
-        with Beside() as writing, Beside() as digesting, _Texts(folder / TEXTS) as texts:
-            for split, shard in track(self._all(), "writing shards"):
-                rows = self._read(split, shard)
-                name = f"{split}-{shard:05d}-of-{len(self._bounds[split]):05d}.parquet"
-                writing.do(partial(_write_shard, rows.drop("id"), folder / "data" / name))
-                digesting.do(partial(digest.update, rows))
+        with ThreadPoolExecutor(_AT_A_TIME) as pool, _Texts(folder / TEXTS) as texts:
+            finished = each_ahead(partial(self._finish, folder), self._all(), pool, _AT_A_TIME)
+            for (split, _), rows in zip(track(self._all(), "writing shards"), finished, strict=True):
+                digest.update(rows)
                 if split == "train":
                     texts.write(rows)
                 if not examples:
-                    examples = rows["text"].head(5).to_list()
+                    examples = rows["text"][:5].to_pylist()
         return Written({split: count for split, count in self.splits.items() if count}, digest.hexdigest(), examples)
 
     def _held_out(self, ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -90,18 +93,26 @@ class Shards:
     def _path(self, split: str, shard: int) -> Path:
         return self._scratch / f"{split}-{shard}.arrow"
 
-    def _spill(self, split: str, shard: int, rows: pl.DataFrame) -> None:
-        table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    def _spill(self, split: str, shard: int, rows: pa.Table) -> None:
         if (split, shard) not in self._writers:
-            self._writers[split, shard] = pa.ipc.new_stream(self._path(split, shard), table.schema)
-        self._writers[split, shard].write_table(table)
+            self._writers[split, shard] = pa.ipc.new_stream(self._path(split, shard), rows.schema)
+        self._writers[split, shard].write_table(rows)
 
-    def _read(self, split: str, shard: int) -> pl.DataFrame:
+    def _finish(self, folder: Path, place: tuple[str, int]) -> pa.Table:
+        split, shard = place
         path = self._path(split, shard)
         with pa.memory_map(str(path)) as file:
-            rows = pl.DataFrame(pa.ipc.open_stream(file).read_all()).sort("id")
+            rows = _arrow(pl.DataFrame(pa.ipc.open_stream(file).read_all()).sort("id"))
         path.unlink()
+        name = f"{split}-{shard:05d}-of-{len(self._bounds[split]):05d}.parquet"
+        written: Any = {"compression": "zstd", "write_statistics": ["prompt_id"]}  # which alone are in order
+        pq.write_table(plain(rows.drop_columns("id")), folder / "data" / name, **written)
         return rows
+
+
+def _arrow(rows: pl.DataFrame) -> pa.Table:
+    """One piece for each column."""
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
 
 
 def plain(table: pa.Table) -> pa.Table:
@@ -124,17 +135,13 @@ def _bounds(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.sort(ids)[::SHARD_ROWS]
 
 
-def _write_shard(rows: pl.DataFrame, path: Path) -> None:
-    pq.write_table(plain(rows.to_arrow(compat_level=pl.CompatLevel.oldest())), path, compression="zstd")
-
-
 class _Texts:
     """What training reads, as an Arrow file; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        schema = [("text", pa.large_string()), ("cluster_size", pa.int32()), ("weight", pa.float32())]
+        self._schema = pa.schema([("text", pa.large_string()), ("cluster_size", pa.int32()), ("weight", pa.float32())])
         self._sink = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_file(self._sink, pa.schema(schema))
+        self._writer = pa.ipc.new_file(self._sink, self._schema)
 
     def __enter__(self) -> "_Texts":
         return self
@@ -143,9 +150,8 @@ class _Texts:
         self._writer.close()
         self._sink.close()
 
-    def write(self, rows: pl.DataFrame) -> None:
-        table = rows.select("text", "cluster_size", "weight").to_arrow(compat_level=pl.CompatLevel.oldest())
-        self._writer.write_table(table.combine_chunks(), max_chunksize=_TEXT_BATCH)
+    def write(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows.select(self._schema.names), max_chunksize=_TEXT_BATCH)
 
 
 class _ContentDigest:
@@ -154,14 +160,19 @@ class _ContentDigest:
     def __init__(self) -> None:
         self._columns: dict[str, Any] = {}
 
-    def update(self, rows: pl.DataFrame) -> None:
-        for name, column in self._texts(rows):
-            data, offsets = strings_of(column)
-            self._add(f"{name} lengths", np.diff(offsets).astype("<i8"))
-            self._add(name, data[offsets[0] : offsets[-1]])
-        self._add("parameters there", rows["parameters"].is_not_null().to_numpy())
-        self._add("cluster_size", rows["cluster_size"].to_numpy().astype("<i4"))
-        self._add("weight", rows["weight"].to_numpy().astype("<f4"))
+    def update(self, rows: pa.Table) -> None:
+        columns = {name: rows[name].chunk(0) for name in rows.column_names} if len(rows) else {}
+        for name in ("text", "source", "licence"):
+            self._add_texts(name, columns[name])
+        for name in ("sources", "licences", "flags"):
+            lists = columns[name]
+            self._add(f"{name} of a prompt", np.diff(lists.offsets).astype("<i4"))
+            self._add_texts(name, lists.flatten())
+        parameters = pl.Series(columns["parameters"])
+        self._add("parameters there", parameters.is_not_null().to_numpy())
+        self._add_texts("parameters", _arrow(parameters.drop_nulls().struct.json_encode().to_frame())[0].chunk(0))
+        for name, kind in (("id", "<u8"), ("cluster_size", "<i4"), ("weight", "<f4")):
+            self._add(name, columns[name].to_numpy().astype(kind))
 
     def hexdigest(self) -> str:
         whole = blake2b(digest_size=16)
@@ -169,10 +180,10 @@ class _ContentDigest:
             whole.update(name.encode() + column.digest())
         return whole.hexdigest()
 
-    def _texts(self, rows: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
-        yield from ((name, rows[name]) for name in ("prompt_id", "text", "source", "licence"))
-        yield from ((name, rows[name].list.join("\x1f")) for name in ("sources", "licences", "flags"))
-        yield "parameters", rows["parameters"].drop_nulls().struct.json_encode()
+    def _add_texts(self, name: str, texts: pa.LargeStringArray) -> None:
+        data, offsets = bytes_of(texts)
+        self._add(f"{name} lengths", np.diff(offsets).astype("<i4"))
+        self._add(name, data[offsets[0] : offsets[-1]])
 
     def _add(self, name: str, values: NDArray[Any]) -> None:
         self._columns.setdefault(name, blake2b(digest_size=16)).update(np.ascontiguousarray(values).data)

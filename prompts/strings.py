@@ -19,8 +19,11 @@ class Strings(NamedTuple):
 def strings_of(texts: pl.Series) -> Strings:
     """The bytes of a column."""
     array = texts.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
+    return bytes_of(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+
+
+def bytes_of(array: pa.LargeStringArray) -> Strings:
+    """The bytes of a column of Arrow, in which nulls are empty."""
     _, offsets, data = array.buffers()
     if offsets is None or not len(array):
         return Strings(np.zeros(0, np.uint8), np.zeros(1, np.int64))

@@ -198,12 +198,16 @@ class _File:
         table = plain(pl.concat(self._waiting).to_arrow(compat_level=pl.CompatLevel.oldest()))
         self._waiting.clear()
         self._bytes = 0.0
-        columns: Any = ["source", "rule", "reason"]  # either kind of argument is meant
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd", use_dictionary=columns)
+            self._writer = pq.ParquetWriter(self._path, table.schema, **_WRITTEN)
         self._writer.write_table(table)
 
 
+_WRITTEN: Any = {
+    "compression": "zstd",
+    "use_dictionary": ["source", "rule", "reason"],
+    "write_statistics": ["source", "source_row"],
+}
 _ROW_GROUP = 500_000
 """Rows; few large groups are read faster than many small ones."""
 _MOST_BYTES = 2**27

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.dedup.known import known_words
 from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.pairs import TAG
 from prompts.dedup.tokens import Tokens
@@ -12,10 +11,15 @@ from prompts.kernels import kernel
 _CUT_OFF = 1 << 20
 
 
-def flaws(tokens: Tokens) -> NDArray[np.int32]:
+def flaws(tokens: Tokens, known: NDArray[np.bool_]) -> NDArray[np.int32]:
     """[N] what speaks against a prompt where another means the same: words that nobody uses, as misspelt ones are, and
-    a small word at the end, as of one that was cut: `a pumpkin with`."""
-    return _flaws(tokens.words, tokens.offsets, tokens.kinds, known_words(tokens))
+    a small word at the end, as of one that was cut: `a pumpkin with`.
+
+    Args:
+        tokens: of the prompts.
+        known: [W] usual words, `known_words`.
+    """
+    return _flaws(tokens.words, tokens.offsets, tokens.kinds, known)
 
 
 @kernel()

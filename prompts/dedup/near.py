@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from prompts.dedup import joins, slips
+from prompts.dedup.clusters import flaws
 from prompts.dedup.config import NearConfig
 from prompts.dedup.groups import group
 from prompts.dedup.known import known_words
@@ -34,6 +35,7 @@ class NearDuplicates:
     tokens: Tokens
     profile: Profile
     style: Style
+    flaws: NDArray[np.int32]  # [N] `clusters.flaws`
 
 
 def find_near_duplicates(
@@ -62,24 +64,18 @@ def find_near_duplicates(
         equal, exchanged, leads = joins.join_equal_sets(
             t.words, t.borders, t.offsets, t.hashes, t.kinds, t.respelt, p.sets, p.sizes, _sharing(p.sets, trust)
         )
-        leaders = np.flatnonzero(leads & (p.sizes > 0)).astype(np.int32)
-        trusted = leaders if trust is None else trust[leads[trust] & (p.sizes[trust] > 0)].astype(np.int32)
-        material = Material(
-            t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config or NearConfig()
-        )
+        material = _material(t, p, leads, trust, config or NearConfig())
+        keys = len(material.leaders)
+        judging = beside.submit(flaws, t, material.known)
         rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
         of_words = searcher.start(
             material,
-            [
-                *_jobs(misspelt, 4 * int(p.counts[rare].sum()) + len(leaders), searcher),
-                *_jobs(joined, len(leaders), searcher),
-            ],
+            [*_jobs(misspelt, 4 * int(p.counts[rare].sum()) + keys, searcher), *_jobs(joined, keys, searcher)],
         )
         style = learning.result()
-    of_style = searcher.start(
-        material._replace(style=style),
-        [*_jobs(tagged, len(leaders), searcher), *_jobs(in_plural, len(leaders), searcher)],
-    )
+        of_style = searcher.start(
+            material._replace(style=style), [*_jobs(tagged, keys, searcher), *_jobs(in_plural, keys, searcher)]
+        )
     reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
     found = of_words()
     doubts = np.concatenate([each.doubts for each in found])
@@ -87,7 +83,7 @@ def find_near_duplicates(
     found += of_style()
     pairs = [equal, reordered, doubtful, *(each.pairs for each in found)]
     # Whatever found them first, and however often.
-    return NearDuplicates(unique_pairs(np.concatenate(pairs)), t, p, style)
+    return NearDuplicates(unique_pairs(np.concatenate(pairs)), t, p, style, judging.result())
 
 
 def _sharing(sets: NDArray[np.uint64], trust: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -97,6 +93,15 @@ def _sharing(sets: NDArray[np.uint64], trust: NDArray[np.int64] | None) -> NDArr
     if trust is not None:
         ranks[trust] = np.arange(len(sets))
     return rows[np.lexsort((ranks[rows], sets[rows]))]
+
+
+def _material(
+    t: Tokens, p: Profile, leads: NDArray[np.bool_], trust: NDArray[np.int64] | None, config: NearConfig
+) -> Material:
+    leads &= p.sizes > 0
+    leaders = np.flatnonzero(leads).astype(np.int32)
+    trusted = leaders if trust is None else trust[leads[trust]].astype(np.int32)
+    return Material(t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config)
 
 
 def _jobs(search: Search, keys: int, searcher: Searcher) -> list[Job]:

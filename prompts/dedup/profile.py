@@ -3,11 +3,14 @@
 A set of words is the sum of its words' 64-bit hashes, so leaving a word or a segment out is one subtraction.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prompts.beside import cores
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.tokens import SEGMENT, Tokens
 from prompts.kernels import kernel
@@ -35,42 +38,64 @@ def make_profile(tokens: Tokens, workspace: Workspace | None = None) -> Profile:
         tokens: of the prompts.
         workspace: of the large arrays; default memory.
     """
-    make = (workspace or Workspace()).zeros
-    rows, words = len(tokens), len(tokens.hashes)
-    most = rows + int(np.count_nonzero(tokens.borders == SEGMENT))
-    sets, sizes, offsets = make(rows, np.uint64), make(rows, np.int32), make(rows + 1, np.int64)
-    segments = make(most, np.uint64), make(most, np.uint64), make(most, np.int32), make(most, np.int32)
-    counts = np.zeros(words, np.int32)
-    total = _profile(
-        tokens.words, tokens.borders, tokens.offsets, tokens.hashes, tokens.kinds, SEGMENT, FUNCTION,
-        sets, sizes, offsets, *segments, counts,
-    )  # fmt: skip
-    segment_sets, own, own_sizes, starts = (array[:total] for array in segments)
-    return Profile(sets, sizes, offsets, segment_sets, own, own_sizes, starts, counts)
+    t, make = tokens, (workspace or Workspace()).zeros
+    bounds = np.linspace(0, len(t), cores() + 1).astype(np.int64)
+    spans = list(pairwise(bounds.tolist()))
+    with ThreadPoolExecutor(len(spans)) as pool:
+        found = pool.map(lambda span: _count_segments(t.words, t.borders, t.offsets, t.kinds, *span), spans)
+        ends = np.cumsum([0, *found]).tolist()
+        sets, sizes, offsets = make(len(t), np.uint64), make(len(t), np.int32), make(len(t) + 1, np.int64)
+        segment_sets, own, own_sizes, starts = (
+            make(ends[-1], kind) for kind in (np.uint64, np.uint64, np.int32, np.int32)
+        )
+        counts = pool.map(
+            lambda span, first: _profile(
+                t.words, t.borders, t.offsets, t.hashes, t.kinds, *span, sets, sizes, offsets,
+                segment_sets, own, own_sizes, starts, first,
+            ),
+            spans, ends,
+        )  # fmt: skip
+        counted = np.stack(list(counts)).sum(axis=0, dtype=np.int32)
+    return Profile(sets, sizes, offsets, segment_sets, own, own_sizes, starts, counted)
+
+
+@kernel()
+def _count_segments(words, borders, offsets, kinds, begin, end):
+    """How many segments that hold a word of meaning there are in some rows."""
+    count = 0
+    for row in range(begin, end):
+        fresh = True
+        for place in range(offsets[row], offsets[row + 1]):
+            fresh = fresh or borders[place] == SEGMENT
+            if fresh and not kinds[words[place]] & FUNCTION:
+                count += 1
+                fresh = False
+    return count
 
 
 @kernel()
 def _profile(
-    words, borders, offsets, hashes, kinds, segment_border, function,
-    sets, sizes, segment_offsets, segment_sets, segment_own, segment_own_sizes, segment_starts, counts,
+    words, borders, offsets, hashes, kinds, begin, end,
+    sets, sizes, segment_offsets, segment_sets, segment_own, segment_own_sizes, segment_starts, first,
 ):  # fmt: skip
-    """Fill the arrays of a `Profile`, which are all zero; returns how many segments there are."""
-    rows = len(offsets) - 1
+    """Fill the arrays of a `Profile`, which are all zero, for some rows, whose segments begin at `first`; returns their
+    `counts`."""
+    counts = np.zeros(len(hashes), np.int32)
     seen_row, seen_segment = np.full(len(hashes), -1, np.int32), np.full(len(hashes), -1, np.int32)
     shared = np.zeros(len(hashes), np.bool_)
-    last = -1
-    for row in range(rows):
+    last = first - 1
+    for row in range(begin, end):
         fresh = True
         for place in range(offsets[row], offsets[row + 1]):
-            if borders[place] == segment_border:
+            if borders[place] == SEGMENT:
                 fresh = True
             word = words[place]
-            if kinds[word] & function:
+            if kinds[word] & FUNCTION:
                 continue
             if fresh:
                 last += 1
                 start = place
-                while borders[start] != segment_border and start > offsets[row]:
+                while borders[start] != SEGMENT and start > offsets[row]:
                     start -= 1
                 segment_starts[last] = start - offsets[row]
                 fresh = False
@@ -91,4 +116,4 @@ def _profile(
             seen_segment[word] = last
             segment_sets[last] += hashes[word]
         segment_offsets[row + 1] = last + 1
-    return last + 1
+    return counts
