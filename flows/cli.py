@@ -1,5 +1,7 @@
 """The command line `prd`. Imports what a command needs when it runs, so that help comes at once."""
 
+import atexit
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -196,6 +198,8 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))  # where a recipe's own teachers are; last, so that they hide nothing
     # A polite kill unwinds like Ctrl-C, so that no child is left.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # The interpreter would end with a search for garbage in all that the system takes back anyway, for half a second.
+    atexit.register(gc.freeze)
     try:
         app()
     except PRDError as error:

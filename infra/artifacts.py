@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -89,15 +90,17 @@ def seal(
     outputs: Iterable[Path] | None = None,
 ) -> Manifest:
     """Write the manifest of `folder`; call it last. It covers `outputs`, by default every file."""
-    files = folder.rglob("*") if outputs is None else outputs
+    found = folder.rglob("*") if outputs is None else outputs
+    files = sorted(path for path in found if path.is_file() and path.name != MANIFEST)
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(sha256, files)
     manifest = Manifest(
         kind=kind,
         inputs=dict(inputs),
         facts=dict(facts),
         outputs={
-            path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
-            for path in sorted(files)
-            if path.is_file() and path.name != MANIFEST
+            path.relative_to(folder).as_posix(): {"sha256": digest, "bytes": path.stat().st_size}
+            for path, digest in zip(files, digests, strict=True)
         },
         code_version=code_version(),
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),

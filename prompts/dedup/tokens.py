@@ -256,17 +256,28 @@ def _tokenise(
                 position = after
                 continue
             begin, place = used, position
-            digit = False
+            state, digit = _FNV_OFFSET, False
             while position < end:
+                byte = data[position]
+                if byte < 128 and classes[byte] == WORD:  # most are
+                    digit = byte <= 57
+                    small = np.uint8(lower[byte])
+                    spellings[used] = small
+                    state = (state ^ np.uint64(small)) * _FNV_PRIME
+                    used += 1
+                    position += 1
+                    continue
                 code, after = character(data, position)
                 kind = class_of(classes, code)
+                here = used
                 if kind == WORD:
-                    digit = 48 <= code <= 57
+                    digit = False
                     used = encode(lower[code] if code < len(lower) else code, spellings, used)
                 elif code == 46 and digit and after < end and 48 <= data[after] <= 57:
                     used = encode(code, spellings, used)
                 elif not (kind == INNER and after < end and class_of(classes, character(data, after)[0]) == WORD):
                     break
+                state = extend_hash(state, spellings, here, used)
                 position = after
             length = used - begin
             letter = spellings[begin]
@@ -285,7 +296,7 @@ def _tokenise(
                     used += 1
                     count -= 1
                     border, place = borders[count], offsets[row] + places[count]
-            state = extend_hash(_FNV_OFFSET, spellings, begin, used)
+                    state = extend_hash(_FNV_OFFSET, spellings, begin, used)
             slot = slot_of(state, mask)
             while table[slot] >= 0 and states[table[slot]] != state:
                 slot = (slot + np.uint64(1)) & mask
