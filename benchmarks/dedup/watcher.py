@@ -47,12 +47,12 @@ def resident(process: int) -> int:
     0 where there is one process, whose highest the system itself knows, and where there is no /proc.
     """
     processes = _tree(process)
-    return sum(_rolled_up(each, "Pss:") for each in processes) if len(processes) > 1 else 0
+    return sum(_bytes(each, "smaps_rollup", "Pss:") for each in processes) if len(processes) > 1 else 0
 
 
 def anonymous(process: int) -> int:
     """Bytes that a process and all below it have made themselves; the rest are files that the system can drop."""
-    return sum(_rolled_up(each, "Anonymous:") for each in _tree(process))
+    return sum(_bytes(each, "status", "RssAnon:") for each in _tree(process))
 
 
 def _tree(process: int) -> list[int]:
@@ -64,9 +64,10 @@ def _tree(process: int) -> list[int]:
     return [process, *(each for one in below for each in _tree(one))]
 
 
-def _rolled_up(process: int, kind: str) -> int:
+def _bytes(process: int, file: str, kind: str) -> int:
+    """One line of a file of /proc. `status` is read at once; for `smaps_rollup` the process is held up."""
     try:
-        lines = Path("/proc", str(process), "smaps_rollup").read_text().splitlines()
+        lines = Path("/proc", str(process), file).read_text().splitlines()
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
