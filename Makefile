@@ -27,6 +27,7 @@ format: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/pip install --quiet uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q -x '/\.' .
 	touch $@
 
 clean:
