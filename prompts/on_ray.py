@@ -92,14 +92,16 @@ def _search(material: Any, jobs: list[Job]) -> list[Found]:
     numbers = ray.data.range(len(jobs), override_num_blocks=len(jobs))
     search: Any = _run
     found = numbers.map_batches(search, batch_size=1, fn_kwargs={"material": [material], "jobs": jobs}).iter_rows()
-    by_job = {row["job"]: Found(_table(row["pairs"], 3), _table(row["doubts"], 4)) for row in found}
+    by_job = {row["job"]: Found(_table(row["pairs"], 3), _table(row["slips"], 5), row["all_seen"]) for row in found}
     return [by_job[number] for number in range(len(jobs))]
 
 
 def _run(numbers: dict[str, np.ndarray], material: list[Any], jobs: list[Job]) -> pa.Table:
     number = int(numbers["id"][0])
     found = jobs[number](ray.get(material[0]))  # in a list, so that it is not sent with every task
-    return pa.table({"job": [number], "pairs": [found.pairs.ravel()], "doubts": [found.doubts.ravel()]})
+    return pa.table(
+        {"job": [number], "pairs": [found.pairs.ravel()], "slips": [found.slips.ravel()], "all_seen": [found.all_seen]}
+    )
 
 
 def _table(numbers: Any, columns: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import mmap
 import os
-import tempfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +12,7 @@ from infra.errors import UnavailableError
 
 
 class Workspace:
-    """Arrays that may be larger than memory; they are gone when nobody refers to them.
+    """Named arrays that may be larger than memory.
 
     Args:
         folder: where their files are, on a disk rather than in memory; without one, arrays are ordinary ones.
@@ -22,11 +21,12 @@ class Workspace:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
 
-    def zeros(self, size: int, dtype: DTypeLike) -> NDArray[Any]:
+    def zeros(self, name: str, size: int, dtype: DTypeLike) -> NDArray[Any]:
         """An array of zeros."""
         if self._folder is None:
             return np.zeros(size, dtype)
-        with self._file() as file:
+        path = self._folder / name
+        with path.open("w+b") as file:
             bytes_wanted = size * np.dtype(dtype).itemsize
             if bytes_wanted:
                 try:
@@ -35,20 +35,16 @@ class Workspace:
                     raise UnavailableError(f"{self._folder}: {error.strerror}", "make room on this disk") from None
             return _mapped(file, dtype)
 
-    def growing(self, dtype: DTypeLike) -> "Growing":
+    def growing(self, name: str, dtype: DTypeLike) -> "Growing":
         """An array whose length shows in the end."""
-        return Growing(None if self._folder is None else self._file(), np.dtype(dtype))
-
-    def _file(self) -> IO[bytes]:
-        # Without a name it is gone with its last user, also after a crash.
-        return tempfile.TemporaryFile(dir=self._folder)
+        return Growing(None if self._folder is None else self._folder / name, np.dtype(dtype))
 
 
 class Growing:
     """An array in the making; `Workspace.growing` begins one."""
 
-    def __init__(self, file: IO[bytes] | None, dtype: np.dtype[Any]) -> None:
-        self._file, self._dtype = file, dtype
+    def __init__(self, path: Path | None, dtype: np.dtype[Any]) -> None:
+        self._file, self._dtype = path.open("w+b") if path else None, dtype
         self._parts: list[NDArray[Any]] = []
 
     def append(self, part: NDArray[Any]) -> None:

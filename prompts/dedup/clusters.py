@@ -11,15 +11,17 @@ from prompts.kernels import kernel
 _CUT_OFF = 1 << 20
 
 
-def flaws(tokens: Tokens, known: NDArray[np.bool_]) -> NDArray[np.int32]:
+def flaws(tokens: Tokens, known: NDArray[np.bool_], earlier: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
     """[N] what speaks against a prompt where another means the same: words that nobody uses, as misspelt ones are, and
     a small word at the end, as of one that was cut: `a pumpkin with`.
 
     Args:
         tokens: of the prompts.
         known: [W] usual words, `known_words`.
+        earlier: of the first of them, which are not looked at again.
     """
-    return _flaws(tokens.words, tokens.offsets, tokens.kinds, known)
+    before = np.empty(0, np.int32) if earlier is None else earlier
+    return np.r_[before, _flaws(tokens.words, tokens.offsets[len(before) :], tokens.kinds, known)]
 
 
 @kernel()

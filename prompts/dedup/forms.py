@@ -15,7 +15,7 @@ _S, _E = 115, 101
 
 @kernel()
 def join_joined(
-    words, borders, offsets, hashes, states, kinds, spellings, starts, sets, leaders, rows, keys, part, parts
+    words, borders, offsets, hashes, states, kinds, spellings, starts, sets, seekers, rows, keys, part, parts
 ):
     """Pairs where one writes as one word what the other writes as two; a number and its unit too."""
     known_slots, _ = make_table(states)
@@ -24,7 +24,7 @@ def join_joined(
     full_bits = make_bits(keys)
     pairs, count = np.empty((1024, 3), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
-    for row in leaders:
+    for row in seekers:
         first, last = offsets[row], offsets[row + 1]
         for place in range(first, last - 1):
             one, two = words[place], words[place + 1]
@@ -57,31 +57,43 @@ def plurals(states, kinds, spellings, starts):
         end = starts[word + 1]
         if kinds[word] & (FUNCTION | NUMERIC) or end - starts[word] < 3:
             continue
-        hisses = spellings[end - 1] == _S or spellings[end - 1] == 120 or spellings[end - 1] == 104  # s, x, h
-        state = extend_hash(states[word], ending, 0 if hisses else 1, 2)
+        state = extend_hash(states[word], ending, 0 if _hisses(spellings, end) else 1, 2)
         if maybe(bits, state):
             several[word] = find(slots, states, state)
     return several
 
 
 @kernel()
+def _hisses(spellings, end):
+    """Whether a word ends in s, x or h."""
+    return spellings[end - 1] == _S or spellings[end - 1] == 120 or spellings[end - 1] == 104
+
+
+@kernel()
+def _singulars(several, spellings, starts):
+    """[W, 2] of which words each is the plural, or -1: with `s` and with `es`, as `glasses` of `glasse` and `glass`."""
+    found = np.full((len(several), 2), -1, np.int32)
+    for word in range(len(several)):
+        if several[word] >= 0:
+            found[several[word], 1 if _hisses(spellings, starts[word + 1]) else 0] = word
+    return found
+
+
+@kernel()
 def join_plurals(
-    words, borders, offsets, hashes, kinds, sets, segment_offsets, segment_starts, is_style, several, leaders,
-    rows, keys, part, parts,
+    words, borders, offsets, hashes, kinds, spellings, starts, sets, segment_offsets, segment_starts, is_style,
+    several, seekers, rows, keys, part, parts,
 ):  # fmt: skip
     """Pairs of which one has in the plural what the other has in the singular, in a tag of style.
 
     `a cat, muted colours` is `a cat, muted colour`. Of a subject the number counts.
     """
-    single = np.full(len(several), -1, np.int32)
-    for word in range(len(several)):
-        if several[word] >= 0:
-            single[several[word]] = word
+    single = _singulars(several, spellings, starts)
     slots, following = make_table(keys)
     bits = make_bits(keys)
     pairs, count = np.empty((1024, 3), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
-    for row in leaders:
+    for row in seekers:
         first, last = offsets[row], offsets[row + 1]
         begin, end = segment_offsets[row], segment_offsets[row + 1]
         for segment in range(begin, end):
@@ -91,8 +103,7 @@ def join_plurals(
             there = first + segment_starts[segment + 1] if segment + 1 < end else last
             for place in range(here, there):
                 word = words[place]
-                for side in range(2):
-                    form = several[word] if side == 0 else single[word]
+                for form in (several[word], single[word, 0], single[word, 1]):
                     if form < 0:
                         continue
                     key = _rewritten(words, first, last, hashes, sets[row], word, word, form)

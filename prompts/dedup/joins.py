@@ -31,7 +31,7 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, respelt, sets, sizes
         order: rows whose set others have too, those of one set side by side.
 
     Returns:
-        Pairs, an int32 array [D, 4] of doubtful ones (prompt, other prompt, two places of words), and [N] leaders.
+        Pairs, an int32 array [X, 4] of doubtful ones (prompt, other prompt, two places of words), and [N] leaders.
     """
     pairs, count = np.empty((1024, 3), np.int32), 0
     doubts, doubtful = np.empty((1024, 4), np.int32), 0
@@ -122,12 +122,12 @@ def _exchanged(words, a, a_end, b, b_end):
 @kernel()
 def join_tagged(
     words, borders, offsets, hashes, kinds, sets, sizes, segment_offsets, segment_own, segment_own_sizes,
-    segment_starts, is_style, phrases, leaders, rows, keys, part, parts, detail_ratio, tags_for_two,
+    segment_starts, is_style, phrases, seekers, rows, keys, part, parts, detail_ratio, tags_for_two,
 ):  # fmt: skip
     """Pairs (longer, shorter) where one has a tag that the other lacks: of style, or a detail small beside the rest.
 
     Args:
-        leaders: those that may be longer.
+        seekers: those that may be longer.
         rows, keys: those that may be shorter, of one part.
         detail_ratio: words of meaning left for each in a detail that is no style.
         tags_for_two: tags of style in a prompt from which on two may be missing.
@@ -138,7 +138,8 @@ def join_tagged(
     phrase_slots, _ = make_table(phrases)
     pairs, count = np.empty((1024, 3), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
-    for row in leaders:
+    tail_sets, tail_places = np.empty(_LONGEST_PHRASE, np.uint64), np.empty(_LONGEST_PHRASE, np.int64)
+    for row in seekers:
         first, last = offsets[row], offsets[row + 1]
         begin, end = segment_offsets[row], segment_offsets[row + 1]
         if end - begin > _MOST_SEGMENTS:
@@ -183,25 +184,53 @@ def join_tagged(
         if begin == end:
             continue
         # A phrase of style at the end that no comma parts from the rest.
-        own, size, place = np.uint64(0), 0, last
-        start = first + segment_starts[end - 1]
-        while place > start and size < _LONGEST_PHRASE:
-            place -= 1
-            if kinds[words[place]] & FUNCTION:
-                continue
-            own += hashes[words[place]]
-            size += 1
-            # `castle at night`: what a preposition ties to the rest is no tag.
-            if place == start or kinds[words[place - 1]] & FUNCTION:
-                continue
+        tails = _tails(words, kinds, hashes, first + segment_starts[end - 1], last, tail_sets, tail_places)
+        for tail in range(tails):
+            own = tail_sets[tail]
             if maybe(phrase_bits, own) and find(phrase_slots, phrases, own) >= 0:
                 key = sets[row] - own
                 if part_of(key, parts) == part and maybe(bits, key):
                     pairs, count = push_matches(
-                        words, borders, offsets, hashes, kinds, row, place, last, -1, -1, -1, -1, TAG, rows, keys,
-                        slots, following, key, scratch, pairs, count,
+                        words, borders, offsets, hashes, kinds, row, tail_places[tail], last, -1, -1, -1, -1, TAG, rows,
+                        keys, slots, following, key, scratch, pairs, count,
                     )  # fmt: skip
     return pairs[:count].copy()
+
+
+@kernel()
+def _tails(words, kinds, hashes, start, last, sets, places):
+    """Sets and first places of the last words of a segment, as far as they may be a phrase; how many."""
+    count, size, own, place = 0, 0, np.uint64(0), last
+    while place > start and size < _LONGEST_PHRASE:
+        place -= 1
+        if kinds[words[place]] & FUNCTION:
+            continue
+        own += hashes[words[place]]
+        size += 1
+        # `castle at night`: what a preposition ties to the rest is no tag.
+        if place > start and not kinds[words[place - 1]] & FUNCTION:
+            sets[count], places[count] = own, place
+            count += 1
+    return count
+
+
+@kernel()
+def may_be_tagged_otherwise(words, offsets, hashes, kinds, segment_offsets, segment_starts, changed, phrases, rows):
+    """[rows] whether `join_tagged` may find others for the first so many prompts where it goes by other segments of
+    style, `changed` [S], or by other `phrases`."""
+    bits = make_bits(phrases)
+    slots, _ = make_table(phrases)
+    sets, places = np.empty(_LONGEST_PHRASE, np.uint64), np.empty(_LONGEST_PHRASE, np.int64)
+    found = np.zeros(rows, np.bool_)
+    for row in range(rows):
+        begin, end = segment_offsets[row], segment_offsets[row + 1]
+        for segment in range(begin, end):
+            found[row] |= changed[segment]
+        if begin < end and not found[row]:
+            start = offsets[row] + segment_starts[end - 1]
+            for tail in range(_tails(words, kinds, hashes, start, offsets[row + 1], sets, places)):
+                found[row] |= maybe(bits, sets[tail]) and find(slots, phrases, sets[tail]) >= 0
+    return found
 
 
 @kernel()

@@ -23,42 +23,62 @@ MOST_WORDS = 512
 
 
 @kernel()
-def is_slip(spellings, starts, kinds, counts, known, one, other, context):
-    """Whether `one` is a misspelling of `other`, or the other way round: `SURE`, `DOUBTFUL` or 0.
-
-    One letter more, less or other, or two exchanged; and only one of the two is a word that people use: it is known, or
-    much more frequent. Of two known words the much rarer one may still be a slip, which their neighbours must tell.
-    A plural is no slip, and neither is anything with a digit.
+def may_be_slip(spellings, starts, kinds, known, one, other, context):
+    """Whether `one` may be a misspelling of `other`, or the other way round, whatever the prompts: one letter more,
+    less or other, or two exchanged. A plural is no slip, and neither is anything with a digit.
 
     Args:
-        counts: [W] prompts that hold the word.
         known: [W] whether it is a usual word.
         context: how many other words of meaning the two prompts share.
     """
     if (kinds[one] | kinds[other]) & NUMERIC or kinds[one] & kinds[other] & (GUARDED | FUNCTION):
-        return 0
+        return False
+    if known[one] and known[other] and context < 2:
+        return False
     a, b = starts[one], starts[other]
     n, m = starts[one + 1] - a, starts[other + 1] - b
     if n > m:
-        one, other, a, b, n, m = other, one, b, a, m, n
+        a, b, n, m = b, a, m, n
     if m - n > _MOST_BYTES or m < 4 or n < 3:
-        return 0
+        return False
     foreign = False
     for place in range(b, b + m):
         foreign = foreign or spellings[place] >= 128
         if spellings[place] >= 0xE0:
-            return 0  # of Han, Hangul and the like one character may be a word
+            return False  # of Han, Hangul and the like one character may be a word
     allowed = _MOST_BYTES if foreign else 1
     if m - n > allowed:
-        return 0
+        return False
     if m == n + 1 and spellings[b + m - 1] == 115 and _equal(spellings, a, b, n):
-        return 0  # a plural
+        return False  # a plural
     if not _within(spellings, a, n, b, m, allowed):
-        return 0
-    if n == m and n >= 3 and spellings[a + n - 1] == 110 and spellings[b + n - 1] == 110:
-        # man, men
-        if spellings[a + n - 3] == 109 and spellings[b + n - 3] == 109 and spellings[a + n - 2] != spellings[b + n - 2]:
-            return 0
+        return False
+    # man, men
+    return not (
+        n == m
+        and spellings[a + n - 1] == 110
+        and spellings[b + n - 1] == 110
+        and spellings[a + n - 3] == 109
+        and spellings[b + n - 3] == 109
+        and spellings[a + n - 2] != spellings[b + n - 2]
+    )
+
+
+@kernel()
+def is_slip(spellings, starts, kinds, counts, known, one, other, context):
+    """Whether two words of which one may be a misspelling, `may_be_slip`, are that: `SURE`, `DOUBTFUL` or 0.
+
+    Only one of the two is a word that people use: it is known, or much more frequent. Of two known words the much rarer
+    one may still be a slip, which their neighbours must tell.
+
+    Args:
+        counts: [W] prompts that hold the word.
+        known, context: as there.
+    """
+    a, b = starts[one], starts[other]
+    n, m = starts[one + 1] - a, starts[other + 1] - b
+    if n > m:
+        one, other, a, b, n, m = other, one, b, a, m, n
     right, wrong = one, other
     if known[one] != known[other]:
         swap = known[other]

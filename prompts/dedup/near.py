@@ -1,6 +1,11 @@
-"""Near-duplicates in a column of prompts."""
+"""Near-duplicates in a column of prompts, or in one that goes on where an earlier one ended.
 
-from collections.abc import Iterable
+Whether two prompts are one hardly depends on the rest. So when there are more prompts, pairs of old ones stay, but for
+what is learned of all: which words are rare, what is style, and which prompts lead. Old prompts whose style or lead
+changed are looked at like new ones; how rare words are is judged anew for all that may be slips.
+"""
+
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,25 +22,36 @@ from prompts.dedup.language import FUNCTION, NUMERIC
 from prompts.dedup.pairs import unique_pairs
 from prompts.dedup.profile import Profile, make_profile
 from prompts.dedup.searcher import Searcher, Threads
-from prompts.dedup.searches import Job, Material, Search, in_plural, joined, misspelt, tagged
+from prompts.dedup.searches import Found, Job, Material, Search, in_plural, joined, misspelt, tagged
 from prompts.dedup.style import Style, learn_style
 from prompts.dedup.tables import parts_for
 from prompts.dedup.tokens import Tokens, tokenise
 from prompts.workspace import Workspace
 
 _RARE, _ROWS_FOR_RARE = 8, 2_000
-"""A word may be a slip when no more prompts have it than this, or than one in so many."""
+"""A word may be a slip when no more prompts have it than this, or than one in so many; rounded down to a power of two,
+so that it seldom changes."""
 
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Pairs among N prompts, and what was learned of them."""
+    """Pairs among N prompts, and all that a search over more of them needs."""
 
     pairs: NDArray[np.int32]  # [E, 3] prompt, other prompt, rule
     tokens: Tokens
     profile: Profile
     style: Style
     flaws: NDArray[np.int32]  # [N] `clusters.flaws`
+    leads: NDArray[np.bool_]  # [N] prompts that are no mere rewording of another
+    found: NDArray[np.int32]  # [., 3] those pairs that do not depend on how often words are used
+    slips: NDArray[np.int32]  # [C, 5] candidates for `slips.judge_misspelt`
+    rare: int
+    """Prompts, at most, that have a word which may be a slip."""
+    all_seen: bool
+    """Whether all candidates were looked at."""
+
+    def __len__(self) -> int:
+        return len(self.leads)
 
 
 def find_near_duplicates(
@@ -45,6 +61,7 @@ def find_near_duplicates(
     trust: NDArray[np.int64] | None = None,
     workspace: Workspace | None = None,
     searcher: Searcher | None = None,
+    earlier: NearDuplicates | None = None,
 ) -> NearDuplicates:
     """Find all pairs of prompts that mean the same.
 
@@ -55,35 +72,62 @@ def find_near_duplicates(
             many are alike that not all of them are compared.
         workspace: of the large arrays; default memory.
         searcher: what runs the searches; default threads of this process.
+        earlier: what was found, by the same `config`, among prompts that come before `texts`. The result is that of all
+            of them at once.
     """
-    searcher, workspace = searcher or Threads(), workspace or Workspace()
-    t = tokenise([texts] if isinstance(texts, pl.Series) else texts, workspace)
-    p = make_profile(t, workspace)
-    with ThreadPoolExecutor(1) as beside:
+    searcher, workspace, config = searcher or Threads(), workspace or Workspace(), config or NearConfig()
+    texts = [texts] if isinstance(texts, pl.Series) else texts
+    before = (earlier.tokens, earlier.profile, earlier.flaws) if earlier else (None, None, None)
+    t = tokenise(texts, workspace, before[0])
+    p = make_profile(t, workspace, before[1])
+    known, rare = known_words(t), _rare(len(t))
+    with ThreadPoolExecutor(2) as beside:
         learning = beside.submit(learn_style, t, p, workspace, searcher.memory)
+        judging = beside.submit(flaws, t, known, before[2])
         equal, exchanged, leads = joins.join_equal_sets(
             t.words, t.borders, t.offsets, t.hashes, t.kinds, t.respelt, p.sets, p.sizes, _sharing(p.sets, trust)
         )
-        material = _material(t, p, leads, trust, config or NearConfig())
-        keys = len(material.leaders)
-        judging = beside.submit(flaws, t, material.known)
-        rare = (p.counts <= material.rare) & (t.kinds & (FUNCTION | NUMERIC) == 0)
-        of_words = searcher.start(
-            material,
-            [*_jobs(misspelt, 4 * int(p.counts[rare].sum()) + keys, searcher), *_jobs(joined, keys, searcher)],
-        )
+        leads &= p.sizes > 0
+        everybody = np.ones(len(t), np.bool_)
+        fresh = _fresh(t, p, learning.result(), leads, earlier) if earlier else everybody
+        again = not earlier or earlier.rare != rare or not earlier.all_seen
+        ranked = np.arange(len(t)) if trust is None else trust
+        search = _Search(searcher, Material(t, p, None, _NOBODY, _NOBODY, ranked, known, rare, config), leads)
+        spelling = search.start(misspelt, everybody if again else fresh)
+        others = [search.start(joined, fresh)]
         style = learning.result()
-        of_style = searcher.start(
-            material._replace(style=style), [*_jobs(tagged, keys, searcher), *_jobs(in_plural, keys, searcher)]
-        )
-    reordered = slips.judge_exchanged(t.words, t.offsets, t.hashes, t.kinds, exchanged)
-    found = of_words()
-    doubts = np.concatenate([each.doubts for each in found])
-    doubtful = slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts)
-    found += of_style()
-    pairs = [equal, reordered, doubtful, *(each.pairs for each in found)]
-    # Whatever found them first, and however often.
-    return NearDuplicates(unique_pairs(np.concatenate(pairs)), t, p, style, judging.result())
+        others += [search.start(each, fresh, style) for each in (tagged, in_plural)]
+        candidates = spelling()
+        if not again and not all(each.all_seen for each in candidates):
+            # Which of too many are compared depends on all of them.
+            again, candidates = True, search.start(misspelt, everybody)()
+        found = [each.pairs for other in others for each in other()]
+    maybe = [each.slips for each in candidates]
+    if earlier:
+        found.append(_between(earlier.found, ~fresh, 0, 1))
+        maybe += [] if again else [_between(earlier.slips, ~fresh, 0, 2)]
+    all_found, all_slips = np.concatenate(found), np.concatenate(maybe)
+    sure, doubts = slips.judge_misspelt(all_slips, t.spellings, t.starts, t.kinds, p.counts, known, p.sizes, rare)
+    unusual = slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts, exchanged)
+    return NearDuplicates(
+        unique_pairs(np.concatenate([equal, all_found, sure, unusual])),  # whatever found them first, however often
+        t,
+        p,
+        style,
+        judging.result(),
+        leads,
+        all_found,
+        all_slips,
+        rare,
+        all(each.all_seen for each in candidates),
+    )
+
+
+_NOBODY = np.empty(0, np.int32)
+
+
+def _rare(prompts: int) -> int:
+    return max(_RARE, 1 << max(0, (prompts // _ROWS_FOR_RARE).bit_length() - 1))
 
 
 def _sharing(sets: NDArray[np.uint64], trust: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -95,15 +139,54 @@ def _sharing(sets: NDArray[np.uint64], trust: NDArray[np.int64] | None) -> NDArr
     return rows[np.lexsort((ranks[rows], sets[rows]))]
 
 
-def _material(
-    t: Tokens, p: Profile, leads: NDArray[np.bool_], trust: NDArray[np.int64] | None, config: NearConfig
-) -> Material:
-    leads &= p.sizes > 0
-    leaders = np.flatnonzero(leads).astype(np.int32)
-    trusted = leaders if trust is None else trust[leads[trust]].astype(np.int32)
-    return Material(t, p, leaders, trusted, known_words(t), max(_RARE, len(t) // _ROWS_FOR_RARE), config)
+def _fresh(t: Tokens, p: Profile, style: Style, leads: NDArray[np.bool_], earlier: NearDuplicates) -> NDArray[np.bool_]:
+    """[N] prompts of which pairs are looked for: new ones, and old ones that are not what they were."""
+    fresh = np.ones(len(t), np.bool_)
+    before = earlier.style.segment_is_style
+    fresh[: len(earlier)] = (leads[: len(earlier)] != earlier.leads) | joins.may_be_tagged_otherwise(
+        t.words, t.offsets, t.hashes, t.kinds, p.segment_offsets, p.segment_starts,
+        style.segment_is_style[: len(before)] != before, np.setxor1d(style.phrases, earlier.style.phrases),
+        len(earlier),
+    )  # fmt: skip
+    return fresh
 
 
-def _jobs(search: Search, keys: int, searcher: Searcher) -> list[Job]:
-    parts = max(parts_for(keys, searcher.memory), searcher.parts)
-    return [Job(search, part, parts) for part in range(parts)]
+def _between(rows: NDArray[np.int32], chosen: NDArray[np.bool_], one: int, other: int) -> NDArray[np.int32]:
+    """Those rows of which the prompts in two columns are among the chosen ones."""
+    return rows[chosen[rows[:, one]] & chosen[rows[:, other]]]
+
+
+class _Search:
+    """Starts searches that find all pairs with a fresh prompt.
+
+    Args:
+        searcher: what runs them.
+        material: with nobody yet who seeks.
+        leads: [N] prompts that take part.
+    """
+
+    def __init__(self, searcher: Searcher, material: Material, leads: NDArray[np.bool_]) -> None:
+        self._searcher, self._material, self._leads = searcher, material, leads
+
+    def start(self, search: Search, fresh: NDArray[np.bool_], style: Style | None = None) -> Callable[[], list[Found]]:
+        """Begin; what is returned waits for the end."""
+        old, new = self._leads & ~fresh, self._leads & fresh
+        waiting = [
+            self._searcher.start(self._among(seekers, among, style), self._jobs(search, among))
+            for seekers, among in ((new, self._leads), (old, new))
+            if seekers.any()
+        ]
+        return lambda: [found for wait in waiting for found in wait()]
+
+    def _among(self, seekers: NDArray[np.bool_], among: NDArray[np.bool_], style: Style | None) -> Material:
+        some, others = (np.flatnonzero(each).astype(np.int32) for each in (seekers, among))
+        return self._material._replace(style=style, seekers=some, among=others)
+
+    def _jobs(self, search: Search, among: NDArray[np.bool_]) -> list[Job]:
+        keys = int(among.sum())
+        if search is misspelt:
+            p, kinds = self._material.profile, self._material.tokens.kinds
+            rare = (p.counts <= self._material.rare) & (kinds & (FUNCTION | NUMERIC) == 0)
+            keys += 4 * int(p.counts[rare].sum() * (keys / len(among)))
+        parts = max(parts_for(keys, self._searcher.memory), self._searcher.parts)
+        return [Job(search, part, parts) for part in range(parts)]

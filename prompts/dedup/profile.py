@@ -6,9 +6,10 @@ A set of words is the sum of its words' 64-bit hashes, so leaving a word or a se
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from prompts.beside import cores
 from prompts.dedup.language import FUNCTION
@@ -31,31 +32,42 @@ class Profile:
     counts: NDArray[np.int32]  # [W] prompts that hold a word
 
 
-def make_profile(tokens: Tokens, workspace: Workspace | None = None) -> Profile:
+def make_profile(tokens: Tokens, workspace: Workspace | None = None, earlier: Profile | None = None) -> Profile:
     """Sets of words of all prompts.
 
     Args:
         tokens: of the prompts.
         workspace: of the large arrays; default memory.
+        earlier: of the first of them, which are not looked at again.
     """
-    t, make = tokens, (workspace or Workspace()).zeros
-    bounds = np.linspace(0, len(t), cores() + 1).astype(np.int64)
+    t, workspace = tokens, workspace or Workspace()
+    first, segments = (len(earlier.sets), len(earlier.segment_sets)) if earlier else (0, 0)
+    bounds = np.linspace(first, len(t), cores() + 1).astype(np.int64)
     spans = list(pairwise(bounds.tolist()))
+
+    def make(name: str, size: int, kind: DTypeLike) -> NDArray[Any]:
+        array = workspace.zeros(f"profile.{name}", size, kind)
+        if earlier:
+            array[: len(getattr(earlier, name))] = getattr(earlier, name)
+        return array
+
     with ThreadPoolExecutor(len(spans)) as pool:
         found = pool.map(lambda span: _count_segments(t.words, t.borders, t.offsets, t.kinds, *span), spans)
-        ends = np.cumsum([0, *found]).tolist()
-        sets, sizes, offsets = make(len(t), np.uint64), make(len(t), np.int32), make(len(t) + 1, np.int64)
-        segment_sets, own, own_sizes, starts = (
-            make(ends[-1], kind) for kind in (np.uint64, np.uint64, np.int32, np.int32)
-        )
+        ends = np.cumsum([segments, *found]).tolist()
+        sets, sizes = make("sets", len(t), np.uint64), make("sizes", len(t), np.int32)
+        offsets, segment_sets = make("segment_offsets", len(t) + 1, np.int64), make("segment_sets", ends[-1], np.uint64)
+        own, own_sizes = make("segment_own", ends[-1], np.uint64), make("segment_own_sizes", ends[-1], np.int32)
+        starts = make("segment_starts", ends[-1], np.int32)
         counts = pool.map(
-            lambda span, first: _profile(
+            lambda span, begin: _profile(
                 t.words, t.borders, t.offsets, t.hashes, t.kinds, *span, sets, sizes, offsets,
-                segment_sets, own, own_sizes, starts, first,
+                segment_sets, own, own_sizes, starts, begin,
             ),
             spans, ends,
         )  # fmt: skip
         counted = np.stack(list(counts)).sum(axis=0, dtype=np.int32)
+    if earlier:
+        counted[: len(earlier.counts)] += earlier.counts
     return Profile(sets, sizes, offsets, segment_sets, own, own_sizes, starts, counted)
 
 
@@ -78,8 +90,8 @@ def _profile(
     words, borders, offsets, hashes, kinds, begin, end,
     sets, sizes, segment_offsets, segment_sets, segment_own, segment_own_sizes, segment_starts, first,
 ):  # fmt: skip
-    """Fill the arrays of a `Profile`, which are all zero, for some rows, whose segments begin at `first`; returns their
-    `counts`."""
+    """Fill the arrays of a `Profile`, which are zero there, for some rows, whose segments begin at `first`; returns
+    their `counts`."""
     counts = np.zeros(len(hashes), np.int32)
     seen_row, seen_segment = np.full(len(hashes), -1, np.int32), np.full(len(hashes), -1, np.int32)
     shared = np.zeros(len(hashes), np.bool_)

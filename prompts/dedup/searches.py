@@ -23,19 +23,21 @@ class Material(NamedTuple):
 
     tokens: Tokens
     profile: Profile
-    leaders: NDArray[np.int32]  # [L] prompts that are no mere rewording of another, ascending
-    trusted: NDArray[np.int32]  # [L] the same, those first that are sooner compared
+    style: Style | None  # not for every search
+    seekers: NDArray[np.int32]  # prompts that look for others; like all here no mere rewordings of others, ascending
+    among: NDArray[np.int32]  # prompts that are looked among
+    trust: NDArray[np.int64]  # [N] all prompts, those first that are sooner compared
     known: NDArray[np.bool_]  # [W] usual words
     rare: int  # a word may be a slip when no more prompts have it
     config: NearConfig
-    style: Style | None = None  # not for every search
 
 
 class Found(NamedTuple):
     """By one part of a search."""
 
     pairs: NDArray[np.int32]  # [E, 3] prompt, other prompt, rule
-    doubts: NDArray[np.int32] = np.empty((0, 4), np.int32)  # [D, 4] prompt and word, other prompt and word
+    slips: NDArray[np.int32] = np.empty((0, 5), np.int32)  # [C, 5] candidates for `slips.judge_misspelt`
+    all_seen: bool = True  # else so many were alike that only the trusted ones of them were compared
 
 
 Search = Callable[[Material, int, int], Found]
@@ -54,34 +56,38 @@ class Job(NamedTuple):
 
 
 def misspelt(material: Material, part: int, parts: int) -> Found:
-    """Pairs that differ in the spelling of one word."""
-    t, p, leaders = material.tokens, material.profile, material.leaders
+    """Pairs that may differ in the spelling of one word."""
+    t, p = material.tokens, material.profile
     ends = slips.word_ends(t.spellings, t.starts)
-    for rows in (leaders, material.trusted):  # the order of rows is the faster one, and seldom makes a difference
+
+    def compare(among: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
         rare = slips.rare_words(
-            t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, rows, material.rare, part, parts
+            t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, among, material.rare, part, parts
         )
-        *found, all_seen = slips.join_misspelt(
+        return slips.join_misspelt(
             t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,
-            p.sets, p.sizes, leaders, *rare, material.rare, part, parts,
+            p.sets, p.sizes, material.seekers, *rare, material.rare, part, parts,
         )  # fmt: skip
-        if all_seen:
-            break
+
+    found, all_seen = compare(material.among)  # in the order of rows, which is the faster one and seldom matters
+    if not all_seen:
+        found, all_seen = compare(material.trust[np.isin(material.trust, material.among)].astype(np.int32))
     again = slips.join_misspelt_again(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, material.known,
-        p.sets, p.sizes, leaders, material.rare, *keys_in_part(leaders, p.sets, part, parts), part, parts,
+        p.sets, p.sizes, material.seekers, material.rare, *keys_in_part(material.among, p.sets, part, parts), part,
+        parts,
     )  # fmt: skip
-    return Found(np.concatenate([found[0], again[0]]), np.concatenate([found[1], again[1]]))
+    return Found(np.empty((0, 3), np.int32), np.concatenate([found, again]), all_seen)
 
 
 def tagged(material: Material, part: int, parts: int) -> Found:
     """Pairs that differ in a tag or a detail."""
-    t, p, leaders, style = material.tokens, material.profile, material.leaders, material.style
+    t, p, style = material.tokens, material.profile, material.style
     assert style is not None
     pairs = joins.join_tagged(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
-        p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, leaders,
-        *keys_in_part(leaders, p.sets, part, parts), part, parts, material.config.detail_ratio,
+        p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, material.seekers,
+        *keys_in_part(material.among, p.sets, part, parts), part, parts, material.config.detail_ratio,
         material.config.tags_for_two,
     )  # fmt: skip
     return Found(pairs)
@@ -89,21 +95,21 @@ def tagged(material: Material, part: int, parts: int) -> Found:
 
 def joined(material: Material, part: int, parts: int) -> Found:
     """Pairs of which one writes as one word what the other writes as two."""
-    t, p, leaders = material.tokens, material.profile, material.leaders
+    t, p = material.tokens, material.profile
     pairs = forms.join_joined(
-        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, leaders,
-        *keys_in_part(leaders, p.sets, part, parts), part, parts,
+        t.words, t.borders, t.offsets, t.hashes, t.states, t.kinds, t.spellings, t.starts, p.sets, material.seekers,
+        *keys_in_part(material.among, p.sets, part, parts), part, parts,
     )  # fmt: skip
     return Found(pairs)
 
 
 def in_plural(material: Material, part: int, parts: int) -> Found:
     """Pairs of which one has in the plural what the other has in the singular."""
-    t, p, leaders, style = material.tokens, material.profile, material.leaders, material.style
+    t, p, style = material.tokens, material.profile, material.style
     assert style is not None
     pairs = forms.join_plurals(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.segment_offsets, p.segment_starts,
-        style.segment_is_style, forms.plurals(t.states, t.kinds, t.spellings, t.starts), leaders,
-        *keys_in_part(leaders, p.sets, part, parts), part, parts,
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.sets, p.segment_offsets,
+        p.segment_starts, style.segment_is_style, forms.plurals(t.states, t.kinds, t.spellings, t.starts),
+        material.seekers, *keys_in_part(material.among, p.sets, part, parts), part, parts,
     )  # fmt: skip
     return Found(pairs)

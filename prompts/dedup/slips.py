@@ -7,7 +7,7 @@ by its beginning and its end, of which one slip spares one.
 import numpy as np
 
 from prompts.dedup.language import FUNCTION, NUMERIC
-from prompts.dedup.meaning import MOST_WORDS, SURE, is_slip, same_order
+from prompts.dedup.meaning import MOST_WORDS, SURE, is_slip, may_be_slip, same_order
 from prompts.dedup.pairs import TYPO, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.dedup.tokens import extend_hash
@@ -16,6 +16,9 @@ from prompts.kernels import kernel
 _ENDS = ((3, 6, 1), (5, 8, 2), (7, 16, 3), (15, 1 << 30, 7))
 """Bytes of a word, at least and at most, and of its beginning and end: a slip, of two bytes at most, touches only one
 of these."""
+EITHER, FIRST = 0, 1
+"""Which word of a candidate has to be rare. A candidate is a row of an int32 array [C, 5]: prompt and word, other
+prompt and word, and this. More prompts do not change it; how rare words are they do, and that is judged later."""
 _OFTEN = 4
 """Times that neighbours stand side by side for it to be no chance."""
 _LONGEST_CHAIN = 4096
@@ -53,24 +56,24 @@ def _is_foreign(spellings, first, last):
 
 
 @kernel()
-def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit, part, parts):
+def rare_words(words, offsets, kinds, counts, hashes, ends, sets, rows, limit, part, parts):
     """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, by each of its `word_ends`.
 
     In a part are those whose other words are in it.
 
     Args:
-        leaders: in the order of what is returned.
+        rows: leaders, in the order of what is returned.
     """
     total = 0
-    for row in leaders:
+    for row in rows:
         for place in range(offsets[row], offsets[row + 1]):
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
                 total += part_of(sets[row] - hashes[word], parts) == part
     # Of each at most four ends.
-    keys, rows, at = np.empty(4 * total, np.uint64), np.empty(4 * total, np.int32), np.empty(4 * total, np.int32)
+    keys, found, at = np.empty(4 * total, np.uint64), np.empty(4 * total, np.int32), np.empty(4 * total, np.int32)
     used = 0
-    for row in leaders:
+    for row in rows:
         for place in range(offsets[row], offsets[row + 1]):
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
@@ -79,33 +82,32 @@ def rare_words(words, offsets, kinds, counts, hashes, ends, sets, leaders, limit
                     continue
                 for side in range(4):
                     if ends[word, side]:
-                        keys[used], rows[used], at[used] = rest ^ ends[word, side], row, word
+                        keys[used], found[used], at[used] = rest ^ ends[word, side], row, word
                         used += 1
-    return keys[:used].copy(), rows[:used].copy(), at[:used].copy()
+    return keys[:used].copy(), found[:used].copy(), at[:used].copy()
 
 
 @kernel()
 def join_misspelt(
-    words, borders, offsets, hashes, kinds, spellings, starts, ends, counts, known, sets, sizes, leaders,
+    words, borders, offsets, hashes, kinds, spellings, starts, ends, counts, known, sets, sizes, seekers,
     keys, rows, at, limit, part, parts,
 ):  # fmt: skip
-    """Pairs that differ in one word which is a slip of the other's; and those of which only the neighbours can tell.
+    """Pairs that differ in one word which may be a slip of the other's.
 
     Args:
+        seekers: whose words are looked for.
         keys, rows, at: `rare_words` of one part.
 
     Returns:
-        Pairs; an int32 array [D, 4] of doubtful ones: prompt and word, other prompt and word; and whether all were
-        looked at: where too many have one key, only the first are.
+        Candidates for `judge_misspelt`, and whether all were looked at: where too many have one key, only the first
+        are.
     """
     slots, following = make_table(keys)
     bits = make_bits(keys)
-    pairs, count = np.empty((1024, 3), np.int32), 0
-    doubts, doubtful = np.empty((1024, 3), np.int32), 0
-    spots, unused = np.empty((1024, 3), np.int32), 0
+    found, count = np.empty((1024, 5), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
     all_seen = True
-    for row in leaders:
+    for row in seekers:
         first, last = offsets[row], offsets[row + 1]
         for place in range(first, last):
             word = words[place]
@@ -128,38 +130,42 @@ def join_misspelt(
                         continue
                     if rare and sets[other] < sets[row]:
                         continue  # each finds the other: once is enough
-                    slip = is_slip(spellings, starts, kinds, counts, known, word, misspelt, sizes[row] - 1)
-                    if slip == 0 or not same_order(
+                    if may_be_slip(
+                        spellings, starts, kinds, known, word, misspelt, sizes[row] - 1
+                    ) and not _met(ends, word, misspelt, side) and same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
                         -1, -1, -1, -1, place, misspelt, scratch,
                     ):  # fmt: skip
-                        continue
-                    if slip == SURE:
-                        pairs, count = push(pairs, count, other, row, TYPO)
-                    else:
-                        doubts, doubtful = push(doubts, doubtful, other, row, 0)
-                        spots, unused = push(spots, unused, misspelt, word, 0)
+                        found, count = _note(found, count, other, misspelt, row, word, EITHER)
                 all_seen = all_seen and entry < 0
-    return pairs[:count].copy(), _with_words(doubts[:doubtful], spots), all_seen
+    return found[:count].copy(), all_seen
+
+
+@kernel()
+def _met(ends, word, other, side):
+    """Whether two words have an end in common that comes before this one."""
+    for before in range(side):
+        for their in range(4):
+            if ends[word, before] == ends[other, their]:
+                return True
+    return False
 
 
 @kernel()
 def join_misspelt_again(
-    words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, leaders, limit, rows, keys,
+    words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, seekers, limit, rows, keys,
     part, parts,
 ):  # fmt: skip
-    """As `join_misspelt`, of a word that is a slip of a function word, or of one that the prompt has a second time.
+    """As `join_misspelt`, of a word that may be a slip of a function word, or of one that the prompt has a second time.
 
     Args:
         rows, keys: leaders of one part.
     """
     slots, following = make_table(keys)
     bits = make_bits(keys)
-    pairs, count = np.empty((1024, 3), np.int32), 0
-    doubts, doubtful = np.empty((1024, 3), np.int32), 0
-    spots, unused = np.empty((1024, 3), np.int32), 0
+    found, count = np.empty((1024, 5), np.int32), 0
     scratch = np.empty((4, MOST_WORDS), np.int64)
-    for row in leaders:
+    for row in seekers:
         first, last = offsets[row], offsets[row + 1]
         for place in range(first, last):
             word = words[place]
@@ -176,28 +182,41 @@ def join_misspelt_again(
                     meant = words[spot]
                     if not kinds[meant] & FUNCTION and not _again(words, offsets[other], spot):
                         continue
-                    slip = is_slip(spellings, starts, kinds, counts, known, word, meant, sizes[row] - 1)
-                    if slip and same_order(
+                    if may_be_slip(spellings, starts, kinds, known, word, meant, sizes[row] - 1) and same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
                         -1, -1, -1, -1, place, meant, scratch,
                     ):  # fmt: skip
-                        if slip == SURE:
-                            pairs, count = push(pairs, count, row, other, TYPO)
-                        else:
-                            doubts, doubtful = push(doubts, doubtful, row, other, 0)
-                            spots, unused = push(spots, unused, word, meant, 0)
-                        break
-    return pairs[:count].copy(), _with_words(doubts[:doubtful], spots)
+                        found, count = _note(found, count, row, word, other, meant, FIRST)
+    return found[:count].copy()
 
 
 @kernel()
-def _with_words(doubts, spots):
-    """[D, 4] prompt and word, other prompt and word."""
-    found = np.empty((len(doubts), 4), np.int32)
-    for index in range(len(doubts)):
-        found[index, 0], found[index, 1] = doubts[index, 0], spots[index, 0]
-        found[index, 2], found[index, 3] = doubts[index, 1], spots[index, 1]
-    return found
+def _note(found, count, one, word, other, meant, which):
+    if count == len(found):
+        grown = np.empty((2 * count, 5), np.int32)
+        grown[:count] = found
+        found = grown
+    found[count, 0], found[count, 1], found[count, 2], found[count, 3] = one, word, other, meant
+    found[count, 4] = which
+    return found, count + 1
+
+
+@kernel()
+def judge_misspelt(candidates, spellings, starts, kinds, counts, known, sizes, limit):
+    """Those candidates that are slips; and doubtful ones, of which only the neighbours can tell, [D, 4] as they are."""
+    pairs, count = np.empty((1024, 3), np.int32), 0
+    doubts, doubtful = np.empty((len(candidates), 4), np.int32), 0
+    for index in range(len(candidates)):
+        one, word, other, meant, which = candidates[index]
+        if counts[word] > limit and (which == FIRST or counts[meant] > limit):
+            continue
+        slip = is_slip(spellings, starts, kinds, counts, known, meant, word, sizes[one] - 1)
+        if slip == SURE:
+            pairs, count = push(pairs, count, one, other, TYPO)
+        elif slip:
+            doubts[doubtful] = candidates[index, :4]
+            doubtful += 1
+    return pairs[:count].copy(), doubts[:doubtful].copy()
 
 
 @kernel()
@@ -210,8 +229,32 @@ def _again(words, first, place):
 
 
 @kernel()
-def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
-    """Those doubtful pairs whose rarer word stands nowhere else beside its neighbours, where the other often does."""
+def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts, exchanged):
+    """Those doubtful pairs of which one says what nobody else says, where what the other says is usual.
+
+    Args:
+        doubts: [D, 4] of `judge_misspelt`; the rarer word stands nowhere else beside its neighbours, where the other
+            often does.
+        exchanged: [X, 4] of `joins.join_equal_sets`; one has words of meaning side by side that nobody else has: `a
+            rusty green bell beside a fox` is the slip `a rusty fox beside a green bell` of nobody, as both stand
+            elsewhere.
+    """
+    keys = np.concatenate(
+        (
+            _beside_word(words, offsets, hashes, doubts).reshape(-1),
+            _beside_exchanged(words, offsets, hashes, kinds, exchanged).reshape(-1),
+        )
+    )
+    seen = _times(words, offsets, hashes, keys)
+    parted = 4 * len(doubts)
+    misspelt = _unusual_words(kinds, counts, doubts, seen[:parted].reshape(len(doubts), 2, 2))
+    there = keys[parted:].reshape(len(exchanged), 2, 4) != 0
+    return np.concatenate((misspelt, _unusual_orders(exchanged, seen[parted:].reshape(len(exchanged), 2, 4), there)))
+
+
+@kernel()
+def _beside_word(words, offsets, hashes, doubts):
+    """[D, 2, 2] each doubtful word with the one before and the one after, 0 for none."""
     keys = np.zeros((len(doubts), 2, 2), np.uint64)
     for index in range(len(doubts)):
         for side in range(2):
@@ -223,7 +266,31 @@ def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
                     if place + 1 < offsets[row + 1]:
                         keys[index, side, 1] = _pair(hashes[words[place]], hashes[words[place + 1]])
                     break
-    seen = _times(words, offsets, hashes, keys.reshape(-1)).reshape(len(doubts), 2, 2)
+    return keys
+
+
+@kernel()
+def _beside_exchanged(words, offsets, hashes, kinds, exchanged):
+    """[X, 2, 4] each exchanged word with the words of meaning beside it, 0 for none."""
+    keys = np.zeros((len(exchanged), 2, 4), np.uint64)
+    for index in range(len(exchanged)):
+        for side in range(2):
+            first, last = offsets[exchanged[index, side]], offsets[exchanged[index, side] + 1]
+            for which in range(2):
+                place = first + exchanged[index, 2 + which]
+                for step in range(2):
+                    left = place - 1 + step
+                    if (
+                        left >= first
+                        and left + 1 < last
+                        and not (kinds[words[left]] | kinds[words[left + 1]]) & FUNCTION
+                    ):
+                        keys[index, side, 2 * which + step] = _pair(hashes[words[left]], hashes[words[left + 1]])
+    return keys
+
+
+@kernel()
+def _unusual_words(kinds, counts, doubts, seen):
     pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
     for index in range(len(doubts)):
         one, other = doubts[index, 1], doubts[index, 3]
@@ -235,38 +302,19 @@ def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts):
 
 
 @kernel()
-def judge_exchanged(words, offsets, hashes, kinds, doubts):
-    """Those pairs with two words exchanged of which one has words of meaning side by side that nobody else has.
-
-    `a rusty green bell beside a fox` is the slip `a rusty fox beside a green bell` of nobody: both stand elsewhere.
-    """
-    keys = np.zeros((len(doubts), 2, 4), np.uint64)
-    for index in range(len(doubts)):
-        for side in range(2):
-            first, last = offsets[doubts[index, side]], offsets[doubts[index, side] + 1]
-            for which in range(2):
-                place = first + doubts[index, 2 + which]
-                for step in range(2):
-                    left = place - 1 + step
-                    if (
-                        left >= first
-                        and left + 1 < last
-                        and not (kinds[words[left]] | kinds[words[left + 1]]) & FUNCTION
-                    ):
-                        keys[index, side, 2 * which + step] = _pair(hashes[words[left]], hashes[words[left + 1]])
-    seen = _times(words, offsets, hashes, keys.reshape(-1)).reshape(len(doubts), 2, 4)
-    pairs, count = np.empty((max(len(doubts), 1), 3), np.int32), 0
-    for index in range(len(doubts)):
+def _unusual_orders(exchanged, seen, there):
+    pairs, count = np.empty((max(len(exchanged), 1), 3), np.int32), 0
+    for index in range(len(exchanged)):
         for wrong in range(2):
             strange, usual, rarest = seen[index, wrong].max(), 0, _OFTEN
             for spot in range(4):
-                if keys[index, 1 - wrong, spot]:
+                if there[index, 1 - wrong, spot]:
                     usual += seen[index, 1 - wrong, spot]
                     rarest = min(rarest, seen[index, 1 - wrong, spot])
             # Far from each other words are exchanged on purpose rather than by a slip.
-            near = doubts[index, 3] == doubts[index, 2] + 1
+            near = exchanged[index, 3] == exchanged[index, 2] + 1
             if strange == 1 and usual >= _OFTEN and (near or rarest >= _OFTEN):
-                pairs, count = push(pairs, count, doubts[index, wrong], doubts[index, 1 - wrong], WORD_ORDER)
+                pairs, count = push(pairs, count, exchanged[index, wrong], exchanged[index, 1 - wrong], WORD_ORDER)
                 break
     return pairs[:count].copy()
 

@@ -52,7 +52,7 @@ def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = 
         order, heads, tokens.words, tokens.borders, tokens.offsets, tokens.kinds, len(tokens.hashes), SEGMENT, FUNCTION
     )
     share = ((tails + 0.5) / (tails + starts + 2.0)).astype(np.float32)
-    is_style = (workspace or Workspace()).zeros(len(profile.segment_sets), np.bool_)
+    is_style = (workspace or Workspace()).zeros("style.segment_is_style", len(profile.segment_sets), np.bool_)
     parts = parts_for(len(profile.segment_sets), memory)
     phrases = []
     for part in range(parts):

@@ -6,6 +6,7 @@ Legend: N prompts, T words of all prompts, W distinct words.
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from prompts.beside import cores, each_ahead
 from prompts.dedup.characters import AND, BORDER, INNER, WORD, character, characters, class_of, encode
 from prompts.dedup.language import word_kinds
 from prompts.dedup.tables import slot_of
-from prompts.dedup.variants import respell
+from prompts.dedup.variants import respellings
 from prompts.kernels import kernel
 from prompts.strings import strings_of
 from prompts.workspace import Workspace
@@ -54,7 +55,7 @@ class Tokens:
         return self.spellings[self.starts[word] : self.starts[word + 1]].tobytes().decode(errors="replace")
 
 
-def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> Tokens:
+def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None, earlier: Tokens | None = None) -> Tokens:
     """Split clean prompts into words.
 
     A word is a run of letters, marks, digits and emoji, in lower case; apostrophes inside a word are dropped, a stop
@@ -63,33 +64,36 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None) -> 
     Args:
         texts: columns, one after the other; several are split at a time.
         workspace: of the large arrays; default memory.
+        earlier: of prompts that come before these, and are not split again.
     """
     workspace = workspace or Workspace()
-    words, borders = workspace.growing(np.int32), workspace.growing(np.uint8)
-    places, ends = workspace.growing(np.uint32), workspace.growing(np.int64)
-    ends.append(np.zeros(1, np.int64))
-    dictionary, total = _Dictionary(), 0
+    kinds = {"words": np.int32, "borders": np.uint8, "places": np.uint32, "offsets": np.int64, "respelt": np.bool_}
+    growing = {name: workspace.growing(f"tokens.{name}", kind) for name, kind in kinds.items()}
+    if earlier:
+        for name, array in growing.items():
+            array.append(getattr(earlier, name))
+    else:
+        growing["offsets"].append(np.zeros(1, np.int64))
+    dictionary, total = _Respelt(earlier), len(earlier.words) if earlier else 0
     threads = min(cores(), _MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         for column in each_ahead(_split, texts, pool, threads):
-            words.append(dictionary.take_in(column.dictionary)[column.words])
-            borders.append(column.borders)
-            places.append(column.places)
-            ends.append(column.ends + total)
+            ids, meant = dictionary.take_in(column.dictionary)
+            growing["words"].append(meant[column.words])
+            growing["borders"].append(column.borders)
+            growing["places"].append(column.places)
+            growing["offsets"].append(column.ends + total)
+            growing["respelt"].append(_any(meant != ids, column.words, column.ends))
             total += len(column.words)
     states, spellings, starts = dictionary.whole()
-    all_words, offsets = words.whole(), ends.whole()
+    known = earlier.kinds if earlier else np.empty(0, np.uint8)
     return Tokens(
-        all_words,
-        borders.whole(),
-        offsets,
-        _mixed(states),
-        states,
-        spellings,
-        starts,
-        word_kinds(spellings, starts),
-        places.whole(),
-        respell(all_words, offsets, spellings, starts),
+        **{name: array.whole() for name, array in growing.items()},
+        hashes=_mixed(states),
+        states=states,
+        spellings=spellings,
+        starts=starts,
+        kinds=np.concatenate([known, word_kinds(spellings, starts[len(known) :])]),
     )
 
 
@@ -124,7 +128,7 @@ class _Dictionary:
     """All distinct words so far: a hash table that grows."""
 
     def __init__(self) -> None:
-        self.distinct, self.used = 0, 0
+        self.distinct, self.used = 0, 0  # words, and bytes of them
         self.table = np.full(1 << 12, -1, np.int32)
         self.states = np.empty(1 << 11, np.uint64)
         self.starts = np.zeros((1 << 11) + 1, np.int64)
@@ -140,11 +144,13 @@ class _Dictionary:
         if self.used + _new_bytes(size) > len(self.spellings):
             self.spellings = _longer(self.spellings, 2 * max(len(self.spellings), _new_bytes(size)))
 
-    def take_in(self, other: "_Dictionary") -> NDArray[np.int32]:
-        """Add the words of another; returns what each is here."""
-        self.make_room(other.distinct, other.used)
+    def add(
+        self, states: NDArray[np.uint64], spellings: NDArray[np.uint8], starts: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Add words of another, `whole` there; returns what each is here."""
+        self.make_room(len(states), len(spellings))
         ids, self.distinct, self.used = _take_in(
-            *other.whole(), self.table, self.states, self.spellings, self.starts, self.distinct, self.used
+            states, spellings, starts, self.table, self.states, self.spellings, self.starts, self.distinct, self.used
         )
         return ids
 
@@ -157,10 +163,68 @@ class _Dictionary:
         )
 
 
+class _Respelt:
+    """The words of all columns, and of each the one that stands for it.
+
+    Args:
+        earlier: those that are there already.
+    """
+
+    def __init__(self, earlier: Tokens | None) -> None:
+        self._words, self._meant = _Dictionary(), np.empty(0, np.int32)
+        if earlier:
+            self._words.add(earlier.states, earlier.spellings, earlier.starts)
+            self._respell()
+
+    def take_in(self, other: _Dictionary) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Add the words of another; returns what each is here, and which word stands for it."""
+        ids = self._words.add(*other.whole())
+        self._respell()
+        return ids, self._meant[ids]
+
+    def whole(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]:
+        """As of a `_Dictionary`."""
+        return self._words.whole()
+
+    def _respell(self) -> None:
+        """Look at words that are new."""
+        words, first = self._words, len(self._meant)
+        others = _others()
+        found = first + np.flatnonzero(np.isin(words.states[first : words.distinct], np.array(list(others), np.uint64)))
+        meant = [words.add(*others[state])[0] for state in words.states[found].tolist()]
+        self._meant = np.r_[self._meant, np.arange(first, words.distinct, dtype=np.int32)]
+        self._meant[found] = meant
+
+
+@lru_cache(maxsize=1)
+def _others() -> dict[int, tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]]:
+    """State of a spelling → the word that stands for it, as a dictionary."""
+
+    def state(spelling: bytes) -> np.uint64:
+        return np.uint64(extend_hash(_FNV_OFFSET, np.frombuffer(spelling, np.uint8), 0, len(spelling)))
+
+    return {
+        int(state(spelling)): (np.array([state(meant)]), np.frombuffer(meant, np.uint8), np.array([0, len(meant)]))
+        for spelling, meant in respellings().items()
+    }
+
+
 def _longer(array: NDArray[Any], size: int) -> NDArray[Any]:
     longer = np.empty(size, array.dtype)
     longer[: len(array)] = array
     return longer
+
+
+@kernel()
+def _any(marked, words, ends):
+    """[N] prompts that hold a marked word."""
+    found = np.zeros(len(ends), np.bool_)
+    place = 0
+    for row in range(len(ends)):
+        while place < ends[row]:
+            found[row] |= marked[words[place]]
+            place += 1
+    return found
 
 
 @kernel()

@@ -2,11 +2,6 @@
 
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
-from prompts.kernels import kernel
-
 _OUR = (
     "arm behavi clam col endeav fav flav glam harb hon hum lab neighb od parl rum savi sav splend val vap vig watercol "
     "multicol tricol discol"
@@ -33,65 +28,15 @@ _OTHERS = (
 )
 
 
-def respell(
-    words: NDArray[np.int32], offsets: NDArray[np.int64], spellings: NDArray[np.uint8], starts: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Write all spellings of a word as the one that most use, figures as words, in place.
-
-    Args:
-        words, offsets, spellings, starts: as in `tokens.Tokens`.
-
-    Returns:
-        [N] prompts that were changed.
-    """
-    blob, bounds = spellings.tobytes(), starts.tolist()
-    there = {blob[bounds[word] : bounds[word + 1]]: word for word in range(len(bounds) - 1)}
-    meant = np.arange(len(bounds) - 1, dtype=np.int32)
-    counts = _counts(words, len(meant))
-    for spelling, others in _variants().items():
-        present = [there[each] for each in (spelling, *others) if each in there]
-        if len(present) > 1:
-            in_figures = any(other.isdigit() for other in others)
-            meant[present] = present[0] if in_figures else max(present, key=counts.__getitem__)
-    return _replace(words, offsets, meant)
-
-
-@kernel()
-def _counts(words, size):
-    counts = np.zeros(size, np.int64)
-    for word in words:
-        counts[word] += 1
-    return counts
-
-
-@kernel()
-def _replace(words, offsets, meant):
-    changed = np.zeros(len(offsets) - 1, np.bool_)
-    for row in range(len(changed)):
-        for place in range(offsets[row], offsets[row + 1]):
-            if meant[words[place]] != words[place]:
-                words[place] = meant[words[place]]
-                changed[row] = True
-    return changed
-
-
 @lru_cache(maxsize=1)
-def _variants() -> dict[bytes, list[bytes]]:
-    """American → British, words → figures."""
-    found: dict[str, list[str]] = {}
-    for pair in _OTHERS.split():
-        one, _, other = pair.partition("=")
-        found.setdefault(other, []).append(one)
-    for stem in _OUR.split():
-        for after in _AFTER_OUR.split(" "):
-            found.setdefault(f"{stem}or{after}", []).append(f"{stem}our{after}")
+def respellings() -> dict[bytes, bytes]:
+    """Spelling → the one that stands for it: British → American, figures → word."""
+    found = {one: other for one, _, other in (pair.partition("=") for pair in _OTHERS.split())}
+    found |= {f"{stem}our{after}": f"{stem}or{after}" for stem in _OUR.split() for after in _AFTER_OUR.split(" ")}
     for stem in _RE.split():
-        for after in _AFTER_RE.split(" "):
-            found.setdefault(f"{stem}er{'ed' if after == 'd' else after}", []).append(f"{stem}re{after}")
-    for stem in _ISE.split():
-        for after in _AFTER_IS.split():
-            found.setdefault(f"{stem}iz{after}", []).append(f"{stem}is{after}")
-    for stem in _OUR_ISE.split():
-        for after in _AFTER_IS.split():
-            found.setdefault(f"{stem}oriz{after}", []).extend(f"{stem}{middle}{after}" for middle in ("oris", "ouris"))
-    return {one.encode(): [other.encode() for other in others] for one, others in found.items()}
+        found |= {f"{stem}re{after}": f"{stem}er{'ed' if after == 'd' else after}" for after in _AFTER_RE.split(" ")}
+    for after in _AFTER_IS.split():
+        found |= {f"{stem}is{after}": f"{stem}iz{after}" for stem in _ISE.split()}
+        for stem in _OUR_ISE.split():
+            found |= {f"{stem}{middle}{after}": f"{stem}oriz{after}" for middle in ("oris", "ouris")}
+    return {one.encode(): other.encode() for one, other in found.items()}

@@ -157,6 +157,21 @@ def _meanings(texts: list[str]) -> set[frozenset[str]]:
     return {frozenset(group) for group in found.values()}
 
 
+def test_where_too_many_are_alike_trust_decides_and_not_their_order():
+    choose = random.Random(5)
+    names = list({"bra" + "".join(choose.choices("acdefghiklmnopst", k=5)) for _ in range(6000)})
+    prompts = [f"a {name} lantern of copper beside a window" for name in sorted(names)]
+
+    def found(order: list[str], trusted: list[str]) -> set[frozenset[str]]:
+        place = {prompt: index for index, prompt in enumerate(order)}
+        near = find_near_duplicates(pl.Series(order), trust=np.array([place[prompt] for prompt in trusted]))
+        return {frozenset((order[one], order[other])) for one, other, _ in near.pairs}
+
+    shuffled = choose.sample(prompts, len(prompts))
+    assert found(prompts, prompts) == found(shuffled, prompts)
+    assert found(prompts, prompts) != found(prompts, shuffled)  # so not all were compared
+
+
 @settings(max_examples=200, deadline=None)
 @given(texts=st.lists(st.text(max_size=40), max_size=12))
 def test_any_text_goes_through(texts):
