@@ -24,12 +24,12 @@ from prompts.engine import Engine, engine_of
 from prompts.policy import Policy
 from prompts.prepare import prepare
 from prompts.rows import in_order
+from prompts.searched import Searched, past_of
 from prompts.selection import VERDICTS, Selection, select
 from prompts.shards import Shards
 from prompts.sources import Source, find_source, find_sources, prompts_of, source_names
 from prompts.statistics import Statistics
 from prompts.versions import RECIPE, versions
-from prompts.workspace import Workspace
 from prompts.writing import Decided, write_rows
 
 _STAGING = ".staging"
@@ -210,7 +210,8 @@ def _decide(
     prepared = [prepare(source, scores, root, engine) for source in sources]
     policy = Policy(config, [source.config for source in sources], evaluation)
     distinct = find_distinct(prepared, policy)
-    selection = select(prepared, distinct, config, evaluation, workspace=Workspace(scratch), searcher=engine)
+    with Searched(root / config.name, past_of(config, prepared, evaluation)) as searched:
+        selection = select(prepared, distinct, config, evaluation, searched=searched, searcher=engine)
     if not selection.stays.any():
         raise _nothing_left(sources, distinct, selection)
     shards, statistics = Shards(distinct.ids[selection.stays], config.holdout, scratch), Statistics(sources)

@@ -19,7 +19,7 @@ from prompts.dedup.searcher import Searcher
 from prompts.dedup.split import subject_keys
 from prompts.distinct import Distinct
 from prompts.prepare import Prepared
-from prompts.workspace import Workspace
+from prompts.searched import Searched
 
 VERDICTS = (*CONTAMINATED, "subject_cap")
 """Why a prompt is refused although its rows were good; the first: it is not."""
@@ -51,7 +51,7 @@ def select(
     config: CorpusConfig,
     evaluation: Sequence[str],
     *,
-    workspace: Workspace | None = None,
+    searched: Searched | None = None,
     searcher: Searcher | None = None,
 ) -> Selection:
     """Decide on every prompt.
@@ -61,24 +61,28 @@ def select(
         distinct: their prompts.
         config: of the corpus.
         evaluation: prompts that must not be in the corpus.
-        workspace: of large arrays; default memory.
+        searched: what an earlier build found and what this one will; default: nothing is kept.
         searcher: what runs the searches; default threads of this process.
     """
-    count = len(distinct.ids)
+    count, held_out = len(distinct.ids), len(evaluation)
     by_row = np.argsort(distinct.rows)
+    rows = distinct.rows[by_row]
+    earlier = searched.earlier(rows) if searched else None
     places = np.empty(count, np.int64)
-    places[by_row] = np.arange(count)
-    rest = np.arange(count, count + len(evaluation))
-    trust = np.concatenate([places, rest])
+    places[by_row] = np.arange(held_out, held_out + count)
+    trust = np.r_[places, :held_out]
     near = find_near_duplicates(
-        _texts(prepared, distinct, evaluation),
+        _texts(prepared, distinct, evaluation, len(earlier) if earlier else 0),
         config.near,
         trust=trust,
-        workspace=workspace,
+        workspace=searched.workspace if searched else None,
         searcher=searcher,
+        earlier=earlier,
     )
+    if searched:
+        searched.keep(near, rows)
     pairs = near.pairs.copy()
-    pairs[:, :2] = np.sort(np.concatenate([by_row, rest])[pairs[:, :2]], axis=1)
+    pairs[:, :2] = np.sort(np.r_[count : count + held_out, by_row][pairs[:, :2]], axis=1)
     pairs = unique_pairs(pairs)  # in an order that rows do not decide
     verdicts, details = contaminated(pairs, near.profile.sets[trust], near.profile.sizes[trust], evaluation)
     clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
@@ -93,16 +97,22 @@ def select(
     return Selection(kept, rules, verdicts, details, sizes, near, places)
 
 
-def _texts(prepared: Sequence[Prepared], distinct: Distinct, evaluation: Sequence[str]) -> Iterator[pl.Series]:
-    """Each prompt once, in the order of its row; then what they are compared with."""
+def _texts(
+    prepared: Sequence[Prepared], distinct: Distinct, evaluation: Sequence[str], known: int
+) -> Iterator[pl.Series]:
+    """What prompts are compared with, then each prompt once, in the order of its row; all but the first `known`."""
+    if not known:
+        yield pl.Series(evaluation, dtype=pl.String)
     wanted = np.zeros(len(distinct.prompt_of_row), np.bool_)
-    wanted[distinct.rows] = True
+    wanted[np.sort(distinct.rows)[max(0, known - len(evaluation)) :]] = True
     start = 0
     for source in prepared:
-        for rows in source.batches(["text"]):
-            yield rows["text"].cast(pl.String).filter(pl.Series(wanted[start : start + len(rows)]))
-            start += len(rows)
-    yield pl.Series(evaluation, dtype=pl.String)
+        if wanted[start : start + source.rows].any():
+            for rows in source.batches(["text"]):
+                yield rows["text"].cast(pl.String).filter(pl.Series(wanted[start : start + len(rows)]))
+                start += len(rows)
+        else:
+            start += source.rows
 
 
 def _sizes(kept: NDArray[np.int32], distinct: Distinct) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,7 +65,18 @@ class Growing:
             return _mapped(file, self._dtype)
 
 
-def _mapped(file: IO[bytes], dtype: DTypeLike) -> NDArray[Any]:
+def mapped(path: Path, dtype: DTypeLike, shape: Sequence[int]) -> NDArray[Any]:
+    """An array of an earlier workspace; what is written into it stays in this process.
+
+    Raises:
+        OSError: its file is not there.
+        ValueError: the file has another size.
+    """
+    with path.open("rb") as file:
+        return _mapped(file, dtype, mmap.ACCESS_COPY).reshape(shape)
+
+
+def _mapped(file: IO[bytes], dtype: DTypeLike, access: int = mmap.ACCESS_DEFAULT) -> NDArray[Any]:
     if os.fstat(file.fileno()).st_size == 0:  # nothing cannot be mapped
         return np.empty(0, dtype)
-    return np.frombuffer(mmap.mmap(file.fileno(), 0), dtype)
+    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=access), dtype)

@@ -153,30 +153,28 @@ def join_tagged(
                 continue
             if segment == begin and styles == end - begin:
                 continue  # all is style: its beginning is its subject
-            here = first + segment_starts[segment]
-            there = first + segment_starts[segment + 1] if segment + 1 < end else last
-            if _tells(words, kinds, here, there, is_style[segment]):
-                continue
             if not is_style[segment] and (segment == begin or sizes[row] - size < detail_ratio * size):
                 continue
+            here = first + segment_starts[segment]
+            there = first + segment_starts[segment + 1] if segment + 1 < end else last
             key = sets[row] - own
-            if part_of(key, parts) == part and maybe(bits, key):
+            one = part_of(key, parts) == part and maybe(bits, key)
+            two = styles >= tags_for_two and is_style[segment]
+            if not (one or two) or _tells(words, kinds, here, there, is_style[segment]):
+                continue
+            if one:
                 pairs, count = push_matches(
                     words, borders, offsets, hashes, kinds, row, here, there, -1, -1, -1, -1, TAG, rows, keys, slots,
                     following, key, scratch, pairs, count,
                 )  # fmt: skip
-            if styles < tags_for_two or not is_style[segment]:
-                continue
-            for second in range(segment + 1, end):
-                if is_style[second] and 0 < segment_own_sizes[second] < sizes[row] - size:
-                    key = sets[row] - own - segment_own[second]
+            for second in range(segment + 1, end if two else 0):
+                key = sets[row] - own - segment_own[second]
+                if not maybe(bits, key) or part_of(key, parts) != part or not is_style[second]:
+                    continue
+                if 0 < segment_own_sizes[second] < sizes[row] - size:
                     gap = first + segment_starts[second]
                     gap_end = first + segment_starts[second + 1] if second + 1 < end else last
-                    if (
-                        part_of(key, parts) == part
-                        and maybe(bits, key)
-                        and not _tells(words, kinds, gap, gap_end, True)
-                    ):
+                    if not _tells(words, kinds, gap, gap_end, True):
                         pairs, count = push_matches(
                             words, borders, offsets, hashes, kinds, row, here, there, gap, gap_end, -1, -1, TAG, rows,
                             keys, slots, following, key, scratch, pairs, count,
@@ -187,13 +185,17 @@ def join_tagged(
         tails = _tails(words, kinds, hashes, first + segment_starts[end - 1], last, tail_sets, tail_places)
         for tail in range(tails):
             own = tail_sets[tail]
-            if maybe(phrase_bits, own) and find(phrase_slots, phrases, own) >= 0:
-                key = sets[row] - own
-                if part_of(key, parts) == part and maybe(bits, key):
-                    pairs, count = push_matches(
-                        words, borders, offsets, hashes, kinds, row, tail_places[tail], last, -1, -1, -1, -1, TAG, rows,
-                        keys, slots, following, key, scratch, pairs, count,
-                    )  # fmt: skip
+            key = sets[row] - own
+            if (
+                part_of(key, parts) == part
+                and maybe(bits, key)
+                and maybe(phrase_bits, own)
+                and find(phrase_slots, phrases, own) >= 0
+            ):
+                pairs, count = push_matches(
+                    words, borders, offsets, hashes, kinds, row, tail_places[tail], last, -1, -1, -1, -1, TAG, rows,
+                    keys, slots, following, key, scratch, pairs, count,
+                )  # fmt: skip
     return pairs[:count].copy()
 
 

@@ -101,8 +101,8 @@ def find_near_duplicates(
         if not again and not all(each.all_seen for each in candidates):
             # Which of too many are compared depends on all of them.
             again, candidates = True, search.start(misspelt, everybody)()
-        found = [each.pairs for other in others for each in other()]
-    maybe = [each.slips for each in candidates]
+        found = [np.empty((0, 3), np.int32), *(each.pairs for other in others for each in other())]
+    maybe = [np.empty((0, 5), np.int32), *(each.slips for each in candidates)]
     if earlier:
         found.append(_between(earlier.found, ~fresh, 0, 1))
         maybe += [] if again else [_between(earlier.slips, ~fresh, 0, 2)]

@@ -58,15 +58,15 @@ class Job(NamedTuple):
 def misspelt(material: Material, part: int, parts: int) -> Found:
     """Pairs that may differ in the spelling of one word."""
     t, p = material.tokens, material.profile
-    ends = slips.word_ends(t.spellings, t.starts)
+    ends, letters = slips.word_ends(t.spellings, t.starts), slips.word_letters(t.spellings, t.starts)
 
     def compare(among: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
         rare = slips.rare_words(
             t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, among, material.rare, part, parts
         )
         return slips.join_misspelt(
-            t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, p.counts, material.known,
-            p.sets, p.sizes, material.seekers, *rare, material.rare, part, parts,
+            t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, letters, p.counts,
+            material.known, p.sets, p.sizes, material.seekers, *rare, material.rare, part, parts,
         )  # fmt: skip
 
     found, all_seen = compare(material.among)  # in the order of rows, which is the faster one and seldom matters

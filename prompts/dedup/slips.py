@@ -47,6 +47,25 @@ def word_ends(spellings, starts):
 
 
 @kernel()
+def word_letters(spellings, starts):
+    """[W] which bytes each word has, a bit for each, some bytes share one."""
+    letters = np.zeros(len(starts) - 1, np.uint64)
+    for word in range(len(letters)):
+        for place in range(starts[word], starts[word + 1]):
+            letters[word] |= np.uint64(1) << np.uint64(spellings[place] & 63)
+    return letters
+
+
+@kernel()
+def _unlike(one, other):
+    """Whether two words of such letters are surely no slips of each other: more than four bits differ."""
+    rest = one ^ other
+    for _ in range(4):
+        rest &= rest - np.uint64(1)
+    return rest != 0
+
+
+@kernel()
 def _is_foreign(spellings, first, last):
     """Whether it has characters of scripts in which nothing counts as a slip."""
     for place in range(first, last):
@@ -89,7 +108,7 @@ def rare_words(words, offsets, kinds, counts, hashes, ends, sets, rows, limit, p
 
 @kernel()
 def join_misspelt(
-    words, borders, offsets, hashes, kinds, spellings, starts, ends, counts, known, sets, sizes, seekers,
+    words, borders, offsets, hashes, kinds, spellings, starts, ends, letters, counts, known, sets, sizes, seekers,
     keys, rows, at, limit, part, parts,
 ):  # fmt: skip
     """Pairs that differ in one word which may be a slip of the other's.
@@ -126,7 +145,9 @@ def join_misspelt(
                     other, misspelt = rows[entry], at[entry]
                     entry = following[entry]
                     steps += 1
-                    if misspelt == word or other == row or sizes[other] != sizes[row]:
+                    if misspelt == word or _unlike(letters[word], letters[misspelt]):
+                        continue
+                    if other == row or sizes[other] != sizes[row]:
                         continue
                     if rare and sets[other] < sets[row]:
                         continue  # each finds the other: once is enough
