@@ -88,7 +88,7 @@ def select(
     clean = (pairs[:, :2] < count).all(axis=1) & (np.append(verdicts, 0)[np.minimum(pairs[:, :2], count)] == 0).all(
         axis=1
     )
-    kept, rules = cluster(pairs[clean], count, near.flaws[places])
+    kept, rules = cluster(pairs[clean], count, near.flaws[places], distinct.sizes)
     kept[verdicts != 0] = -1
     sizes = _sizes(kept, distinct)
     if config.subject_cap is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prompts.dedup.language import FUNCTION, NUMERIC
+from prompts.dedup.language import ARTICLE, FUNCTION, NUMERIC
 from prompts.dedup.pairs import TAG
 from prompts.dedup.tokens import Tokens
 from prompts.kernels import kernel
@@ -11,13 +11,13 @@ from prompts.kernels import kernel
 _CUT_OFF = 1 << 20
 
 
-def flaws(tokens: Tokens, known: NDArray[np.bool_], earlier: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
-    """[N] what speaks against a prompt where another means the same: words that nobody uses, as misspelt ones are, and
-    a small word at the end, as of one that was cut: `a pumpkin with`.
+def flaws(tokens: Tokens, known: NDArray[np.uint8], earlier: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
+    """[N] what speaks against a prompt where another means the same: words that nobody uses, as misspelt ones are, an
+    article before a small word, `photo a of`, and a small word at the end, as of one that was cut: `a pumpkin with`.
 
     Args:
         tokens: of the prompts.
-        known: [W] usual words, `known_words`.
+        known: [W] `known.known_words`.
         earlier: of the first of them, which are not looked at again.
     """
     before = np.empty(0, np.int32) if earlier is None else earlier
@@ -29,14 +29,20 @@ def _flaws(words, offsets, kinds, known):
     found = np.zeros(len(offsets) - 1, np.int32)
     for row in range(len(found)):
         for place in range(offsets[row], offsets[row + 1]):
-            found[row] += not known[words[place]] and not kinds[words[place]] & (FUNCTION | NUMERIC)
+            kind = kinds[words[place]]
+            found[row] += not known[words[place]] and not kind & (FUNCTION | NUMERIC)
+            if kind & ARTICLE and place + 1 < offsets[row + 1]:
+                found[row] += kinds[words[place + 1]] & FUNCTION != 0
         if offsets[row + 1] > offsets[row] and kinds[words[offsets[row + 1] - 1]] & FUNCTION:
             found[row] += _CUT_OFF
     return found
 
 
 def cluster(
-    pairs: NDArray[np.int32], rows: int, flaws: NDArray[np.int32] | None = None
+    pairs: NDArray[np.int32],
+    rows: int,
+    flaws: NDArray[np.int32] | None = None,
+    sizes: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Which prompt stays for each, and by which rule.
 
@@ -47,7 +53,8 @@ def cluster(
     Args:
         pairs: [E, 3] prompt, other prompt, rule.
         rows: how many prompts; those with a lower index stay where there is nothing else to choose by.
-        flaws: [N] of equal meaning the one with the fewest stays, and of those the one with the most pairs.
+        flaws: [N] of equal meaning the one with the fewest stays,
+        sizes: [N] and of those the one that most rows have, and of those the one with the most pairs.
 
     Returns:
         [N] the prompt that stays, itself for one that does, and [N] the rule, 0 for one that stays.
@@ -55,7 +62,10 @@ def cluster(
     strict, loose = pairs[pairs[:, 2] != TAG], pairs[pairs[:, 2] == TAG]
     parents = same_meaning(pairs, rows)
     degrees = np.bincount(pairs[:, :2].ravel(), minlength=rows).astype(np.int32)
-    centres = _centres(parents, degrees, np.zeros(rows, np.int32) if flaws is None else flaws)
+    nothing = np.zeros(rows, np.int64)
+    centres = _centres(
+        parents, degrees, nothing if flaws is None else flaws.astype(np.int64), nothing if sizes is None else sizes
+    )
     linked = np.stack([centres[parents[loose[:, 0]]], centres[parents[loose[:, 1]]]], axis=1).astype(np.int32)
     linked = linked[linked[:, 0] != linked[:, 1]]
     linked = np.unique(np.concatenate([linked, linked[:, ::-1]]), axis=0) if len(linked) else linked
@@ -101,13 +111,13 @@ def _unite(parents, pairs):
 
 
 @kernel()
-def _centres(parents, degrees, flaws):
-    """[N] by root: the member with the fewest flaws, then with the most pairs, the first of equals."""
+def _centres(parents, degrees, flaws, sizes):
+    """[N] by root: the member with the fewest flaws, of the most rows, with the most pairs, the first of equals."""
     best = parents.copy()
     for row in range(len(parents)):
         root = parents[row]
         least = best[root]
-        if flaws[row] < flaws[least] or (flaws[row] == flaws[least] and degrees[row] > degrees[least]):
+        if (flaws[row], -sizes[row], -degrees[row]) < (flaws[least], -sizes[least], -degrees[least]):
             best[root] = row
     return best
 

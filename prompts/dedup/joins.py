@@ -9,7 +9,7 @@ import numpy as np
 
 from prompts.dedup.language import ARTICLE, CONJUNCTION_WORD, FUNCTION, GUARDED, NEGATION, NUMERIC
 from prompts.dedup.matches import push_matches
-from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, same_order
+from prompts.dedup.meaning import DIFFERENT, MOST_WORDS, SAME, functions_agree, same_order
 from prompts.dedup.pairs import FUNCTION_WORDS, SPELLING, TAG, WORD_ORDER, push
 from prompts.dedup.tables import find, make_bits, make_table, maybe, part_of
 from prompts.kernels import kernel
@@ -24,8 +24,9 @@ _LONGEST_PHRASE = 4
 def join_equal_sets(words, borders, offsets, hashes, kinds, respelt, sets, sizes, order):
     """Pairs with the same words of meaning; pairs in which two words changed places; which rows are leaders.
 
-    Of one set come first those that say most of what is where, and each of the others joins one: `cat box` is either
-    `a cat in a box` or `a cat on a box`, and makes no one thing of the two.
+    Of one set come first those that say most of what is where. Each of the others joins the first that means the same,
+    and of the rest those that do not say otherwise than this one: `cat box` is either `a cat in a box` or `a cat on a
+    box`, and makes no one thing of the two.
 
     Args:
         order: rows whose set others have too, those of one set side by side.
@@ -45,38 +46,41 @@ def join_equal_sets(words, borders, offsets, hashes, kinds, respelt, sets, sizes
             end += 1
         found = 0
         for row in _most_said_first(words, offsets, kinds, order[start:end]):
-            joined, rule = -1, 0
+            joined = -1
             for index in range(found if sizes[row] > 0 else 0):
                 member = members[index]
+                if joined >= 0 and not functions_agree(
+                    words, kinds, offsets[joined], offsets[joined + 1], offsets[member], offsets[member + 1], scratch
+                ):
+                    continue
                 same = same_order(
                     words, borders, hashes, kinds, offsets[row], offsets[row + 1], offsets[member],
                     offsets[member + 1], -1, -1, -1, -1, -1, -1, scratch,
                 )  # fmt: skip
+                rule = 0
                 if same == SAME:
-                    joined, rule = member, FUNCTION_WORDS if respelt[row] == respelt[member] else SPELLING
-                    break
-                if joined >= 0:
-                    continue
-                if same != DIFFERENT:
-                    joined, rule = member, WORD_ORDER
-                    continue
-                one, other = _exchanged(words, offsets[row], offsets[row + 1], offsets[member], offsets[member + 1])
-                if one < 0:
-                    continue
-                first, second = words[offsets[row] + one], words[offsets[row] + other]
-                if (kinds[first] ^ kinds[second]) & FUNCTION:
-                    # A small word in the place of a word of meaning says nothing else, it is only wrong.
-                    joined, rule = member, WORD_ORDER
-                elif not kinds[first] & FUNCTION:
-                    if doubtful == len(doubts):
-                        grown = np.empty((2 * doubtful, 4), np.int32)
-                        grown[:doubtful] = doubts
-                        doubts = grown
-                    doubts[doubtful, 0], doubts[doubtful, 1] = row, member
-                    doubts[doubtful, 2], doubts[doubtful, 3] = one, other
-                    doubtful += 1
-            if joined >= 0:
-                pairs, count = push(pairs, count, row, joined, rule)
+                    rule = FUNCTION_WORDS if respelt[row] == respelt[member] else SPELLING
+                elif same != DIFFERENT:
+                    rule = WORD_ORDER
+                else:
+                    one, other = _exchanged(words, offsets[row], offsets[row + 1], offsets[member], offsets[member + 1])
+                    if one < 0:
+                        continue
+                    first, second = words[offsets[row] + one], words[offsets[row] + other]
+                    if (kinds[first] ^ kinds[second]) & FUNCTION:
+                        # A small word in the place of a word of meaning says nothing else, it is only wrong.
+                        rule = WORD_ORDER
+                    elif not kinds[first] & FUNCTION:
+                        if doubtful == len(doubts):
+                            grown = np.empty((2 * doubtful, 4), np.int32)
+                            grown[:doubtful] = doubts
+                            doubts = grown
+                        doubts[doubtful, 0], doubts[doubtful, 1] = row, member
+                        doubts[doubtful, 2], doubts[doubtful, 3] = one, other
+                        doubtful += 1
+                if rule:
+                    pairs, count = push(pairs, count, row, member, rule)
+                    joined = member if joined < 0 else joined
             leads[row] = joined < 0 and found < _MOST_ALIKE
             if found < _MOST_ALIKE:
                 members[found] = row
@@ -120,9 +124,28 @@ def _exchanged(words, a, a_end, b, b_end):
 
 
 @kernel()
+def exchanged_in_style(exchanged, segment_offsets, segment_starts, is_style):
+    """Those pairs with two words exchanged, [X, 4] of `join_equal_sets`, in which both are of the style.
+
+    In a subject `a copper flask with leather straps` is no slip of `a leather flask with copper straps`.
+    """
+    chosen = np.zeros(len(exchanged), np.bool_)
+    for index in range(len(exchanged)):
+        chosen[index] = True
+        for side in range(2):
+            begin, end = segment_offsets[exchanged[index, side]], segment_offsets[exchanged[index, side] + 1]
+            for which in range(2):
+                segment = begin
+                while segment + 1 < end and segment_starts[segment + 1] <= exchanged[index, 2 + which]:
+                    segment += 1
+                chosen[index] &= segment < end and is_style[segment]
+    return exchanged[chosen]
+
+
+@kernel()
 def join_tagged(
     words, borders, offsets, hashes, kinds, sets, sizes, segment_offsets, segment_own, segment_own_sizes,
-    segment_starts, is_style, phrases, seekers, rows, keys, part, parts, detail_ratio, tags_for_two,
+    segment_starts, is_style, is_detail, phrases, seekers, rows, keys, part, parts, detail_ratio, tags_for_two,
 ):  # fmt: skip
     """Pairs (longer, shorter) where one has a tag that the other lacks: of style, or a detail small beside the rest.
 
@@ -153,8 +176,9 @@ def join_tagged(
                 continue
             if segment == begin and styles == end - begin:
                 continue  # all is style: its beginning is its subject
-            if not is_style[segment] and (segment == begin or sizes[row] - size < detail_ratio * size):
-                continue
+            if not is_style[segment]:
+                if not is_detail[segment] or segment == begin or sizes[row] - size < detail_ratio * size:
+                    continue
             here = first + segment_starts[segment]
             there = first + segment_starts[segment + 1] if segment + 1 < end else last
             key = sets[row] - own

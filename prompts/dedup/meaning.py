@@ -5,6 +5,7 @@ Legend: all functions look at words `words[first:last]` of a prompt in a `Tokens
 
 import numpy as np
 
+from prompts.dedup.known import USUAL
 from prompts.dedup.language import ARTICLE, CONJUNCTION_WORD, FUNCTION, GUARDED, NUMERIC
 from prompts.kernels import kernel
 
@@ -23,18 +24,30 @@ MOST_WORDS = 512
 
 
 @kernel()
-def may_be_slip(spellings, starts, kinds, known, one, other, context):
+def may_be_slip(spellings, starts, also, kinds, known, one, other, context):
     """Whether `one` may be a misspelling of `other`, or the other way round, whatever the prompts: one letter more,
     less or other, or two exchanged. A plural is no slip, and neither is anything with a digit.
 
     Args:
-        known: [W] whether it is a usual word.
+        also: [W] other spellings of the same words, of which it may be a slip, too.
+        known: [W] `known.known_words`.
         context: how many other words of meaning the two prompts share.
     """
     if (kinds[one] | kinds[other]) & NUMERIC or kinds[one] & kinds[other] & (GUARDED | FUNCTION):
         return False
     if known[one] and known[other] and context < 2:
         return False
+    if known[one] == USUAL and known[other] == USUAL and not (kinds[one] | kinds[other]) & FUNCTION:
+        return False
+    if _near(spellings, starts, one, other):
+        return True
+    return (also[one] >= 0 and _near(spellings, starts, also[one], other)) or (
+        also[other] >= 0 and _near(spellings, starts, one, also[other])
+    )
+
+
+@kernel()
+def _near(spellings, starts, one, other):
     a, b = starts[one], starts[other]
     n, m = starts[one + 1] - a, starts[other + 1] - b
     if n > m:
@@ -80,8 +93,8 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
     if n > m:
         one, other, a, b, n, m = other, one, b, a, m, n
     right, wrong = one, other
-    if known[one] != known[other]:
-        swap = known[other]
+    if (known[one] > 0) != (known[other] > 0):
+        swap = known[other] > 0
     else:
         swap = kinds[other] & FUNCTION != 0 or (not kinds[one] & FUNCTION and counts[other] > counts[one])
     if swap:
@@ -189,22 +202,36 @@ def _sequence(words, kinds, first, last, skip, skip_end, gap, gap_end, at, new, 
 
 
 @kernel()
+def functions_agree(words, kinds, a, a_end, b, b_end, scratch):
+    """Whether one of two prompts has all small words of the other: `in` is not `on`, and `as` is not `and`."""
+    n, _ = _sequence(words, kinds, a, a_end, -1, -1, -1, -1, -1, -1, scratch[0])
+    m, _ = _sequence(words, kinds, b, b_end, -1, -1, -1, -1, -1, -1, scratch[1])
+    return _functions_agree(kinds, scratch[0], n, scratch[1], m)
+
+
+@kernel()
 def _functions_agree(kinds, one, n, other, m):
-    """Not both may have function words that the other lacks: `in` is not `on`."""
-    more, less = False, False
+    more, more_and = _functions_more(kinds, one, n, other, m)
+    less, less_and = _functions_more(kinds, other, m, one, n)
+    return not (more and (less or less_and)) and not (less and more_and)
+
+
+@kernel()
+def _functions_more(kinds, one, n, other, m):
+    """Whether a prompt has function words more often than another has them; and whether it has `and` more often."""
+    more, more_and = False, False
     for i in range(n):
-        if kinds[one[i]] & FUNCTION and not kinds[one[i]] & CONJUNCTION_WORD:
-            found = False
+        if kinds[one[i]] & FUNCTION:
+            times = 0
+            for j in range(i + 1):
+                times += one[j] == one[i]
             for j in range(m):
-                found = found or other[j] == one[i]
-            more = more or not found
-    for j in range(m):
-        if kinds[other[j]] & FUNCTION and not kinds[other[j]] & CONJUNCTION_WORD:
-            found = False
-            for i in range(n):
-                found = found or other[j] == one[i]
-            less = less or not found
-    return not (more and less)
+                times -= other[j] == one[i]
+            if kinds[one[i]] & CONJUNCTION_WORD:
+                more_and = more_and or times > 0
+            else:
+                more = more or times > 0
+    return more, more_and
 
 
 @kernel()
@@ -259,14 +286,25 @@ def _same_owners(one, other, n, head, length, kinds):
 def _same_parts(words, borders, hashes, kinds, a, a_end, b, b_end, skip, skip_end, gap, gap_end, at, new, one, other):
     n = _parts(words, borders, hashes, kinds, a, a_end, skip, skip_end, gap, gap_end, at, new, one)
     m = _parts(words, borders, hashes, kinds, b, b_end, -1, -1, -1, -1, -1, -1, other)
+    n, m = _distinct(one, n), _distinct(other, m)
     if n != m:
         return False
-    one[:n].sort()
-    other[:n].sort()
     for part in range(n):
         if one[part] != other[part]:
             return False
     return True
+
+
+@kernel()
+def _distinct(parts, count):
+    """Sort the first so many, each once: `8k, 8k` is `8k`. Returns how many there are."""
+    parts[:count].sort()
+    last = 0
+    for part in range(1, count):
+        if parts[part] != parts[last]:
+            last += 1
+            parts[last] = parts[part]
+    return min(count, last + 1)
 
 
 @kernel()

@@ -108,7 +108,10 @@ def find_near_duplicates(
         maybe += [] if again else [_between(earlier.slips, ~fresh, 0, 2)]
     all_found, all_slips = np.concatenate(found), np.concatenate(maybe)
     sure, doubts = slips.judge_misspelt(all_slips, t.spellings, t.starts, t.kinds, p.counts, known, p.sizes, rare)
-    unusual = slips.judge_by_neighbours(t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts, exchanged)
+    unusual = slips.judge_by_neighbours(
+        t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts,
+        joins.exchanged_in_style(exchanged, p.segment_offsets, p.segment_starts, style.segment_is_style),
+    )  # fmt: skip
     return NearDuplicates(
         unique_pairs(np.concatenate([equal, all_found, sure, unusual])),  # whatever found them first, however often
         t,
@@ -142,11 +145,13 @@ def _sharing(sets: NDArray[np.uint64], trust: NDArray[np.int64] | None) -> NDArr
 def _fresh(t: Tokens, p: Profile, style: Style, leads: NDArray[np.bool_], earlier: NearDuplicates) -> NDArray[np.bool_]:
     """[N] prompts of which pairs are looked for: new ones, and old ones that are not what they were."""
     fresh = np.ones(len(t), np.bool_)
-    before = earlier.style.segment_is_style
+    before = earlier.style
+    changed = (style.segment_is_style[: len(before.segment_is_style)] != before.segment_is_style) | (
+        style.segment_is_detail[: len(before.segment_is_detail)] != before.segment_is_detail
+    )
     fresh[: len(earlier)] = (leads[: len(earlier)] != earlier.leads) | joins.may_be_tagged_otherwise(
         t.words, t.offsets, t.hashes, t.kinds, p.segment_offsets, p.segment_starts,
-        style.segment_is_style[: len(before)] != before, np.setxor1d(style.phrases, earlier.style.phrases),
-        len(earlier),
+        changed, np.setxor1d(style.phrases, before.phrases), len(earlier),
     )  # fmt: skip
     return fresh
 

@@ -27,7 +27,7 @@ class Material(NamedTuple):
     seekers: NDArray[np.int32]  # prompts that look for others; like all here no mere rewordings of others, ascending
     among: NDArray[np.int32]  # prompts that are looked among
     trust: NDArray[np.int64]  # [N] all prompts, those first that are sooner compared
-    known: NDArray[np.bool_]  # [W] usual words
+    known: NDArray[np.uint8]  # [W] `known.known_words`
     rare: int  # a word may be a slip when no more prompts have it
     config: NearConfig
 
@@ -58,22 +58,23 @@ class Job(NamedTuple):
 def misspelt(material: Material, part: int, parts: int) -> Found:
     """Pairs that may differ in the spelling of one word."""
     t, p = material.tokens, material.profile
-    ends, letters = slips.word_ends(t.spellings, t.starts), slips.word_letters(t.spellings, t.starts)
+    ends = slips.word_ends(t.spellings, t.starts, t.also)
+    letters = slips.word_letters(t.spellings, t.starts, t.also)
 
     def compare(among: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
         rare = slips.rare_words(
-            t.words, t.offsets, t.kinds, p.counts, t.hashes, ends, p.sets, among, material.rare, part, parts
+            t.words, t.offsets, t.kinds, p.counts, t.hashes, *ends, p.sets, among, material.rare, part, parts
         )
         return slips.join_misspelt(
-            t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, ends, letters, p.counts,
-            material.known, p.sets, p.sizes, material.seekers, *rare, material.rare, part, parts,
+            t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, t.also, *ends, letters,
+            p.counts, material.known, p.sets, p.sizes, material.seekers, *rare, material.rare, part, parts,
         )  # fmt: skip
 
     found, all_seen = compare(material.among)  # in the order of rows, which is the faster one and seldom matters
     if not all_seen:
         found, all_seen = compare(material.trust[np.isin(material.trust, material.among)].astype(np.int32))
     again = slips.join_misspelt_again(
-        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, p.counts, material.known,
+        t.words, t.borders, t.offsets, t.hashes, t.kinds, t.spellings, t.starts, t.also, p.counts, material.known,
         p.sets, p.sizes, material.seekers, material.rare, *keys_in_part(material.among, p.sets, part, parts), part,
         parts,
     )  # fmt: skip
@@ -86,9 +87,9 @@ def tagged(material: Material, part: int, parts: int) -> Found:
     assert style is not None
     pairs = joins.join_tagged(
         t.words, t.borders, t.offsets, t.hashes, t.kinds, p.sets, p.sizes, p.segment_offsets, p.segment_own,
-        p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.phrases, material.seekers,
-        *keys_in_part(material.among, p.sets, part, parts), part, parts, material.config.detail_ratio,
-        material.config.tags_for_two,
+        p.segment_own_sizes, p.segment_starts, style.segment_is_style, style.segment_is_detail, style.phrases,
+        material.seekers, *keys_in_part(material.among, p.sets, part, parts), part, parts,
+        material.config.detail_ratio, material.config.tags_for_two,
     )  # fmt: skip
     return Found(pairs)
 

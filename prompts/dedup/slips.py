@@ -26,32 +26,42 @@ _LONGEST_CHAIN = 4096
 
 
 @kernel()
-def word_ends(spellings, starts):
-    """[W, 4] hashes of the beginning and the end of each word, 0 for none: one slip leaves one of the two as it was.
+def word_ends(spellings, starts, also):
+    """Hashes of the beginning and the end of each word, and [W + 1] where those of each word begin: one slip leaves one
+    of the two as it was.
 
     Of more bytes the longer a word is, as many words begin with the same one. Two words that a slip parts have both
-    ends of one size: those of about the border's length have the ends of both sizes.
+    ends of one size: those of about the border's length have the ends of both sizes. A word that has another spelling
+    has the ends of both.
     """
-    ends = np.zeros((len(starts) - 1, 4), np.uint64)
-    for word in range(len(ends)):
-        first, last = starts[word], starts[word + 1]
-        side = 0
-        for shortest, longest, size in _ENDS:
-            if shortest <= last - first <= longest and not _is_foreign(spellings, first, last):
-                for place in (first, last - size):
-                    value = extend_hash(np.uint64(2 * size + side % 2), spellings, place, place + size)
-                    value = (value ^ (value >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-                    ends[word, side] = value ^ (value >> np.uint64(32)) | np.uint64(1)
-                    side += 1
-    return ends
+    ends, bounds = np.empty(4 * (len(starts) - 1), np.uint64), np.zeros(len(starts), np.int64)
+    count = 0
+    for word in range(len(starts) - 1):
+        for spelling in (word, np.int64(also[word])):
+            if spelling < 0:
+                continue
+            first, last = starts[spelling], starts[spelling + 1]
+            for shortest, longest, size in _ENDS:
+                if shortest <= last - first <= longest and not _is_foreign(spellings, first, last):
+                    for side in range(2):
+                        place = last - size if side else first
+                        value = extend_hash(np.uint64(2 * size + side), spellings, place, place + size)
+                        value = (value ^ (value >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
+                        value ^= value >> np.uint64(32)
+                        if count == len(ends):
+                            ends = np.concatenate((ends, np.empty_like(ends)))
+                        ends[count] = value
+                        count += not (ends[bounds[word] : count] == value).any()
+        bounds[word + 1] = count
+    return ends[:count].copy(), bounds
 
 
 @kernel()
-def word_letters(spellings, starts):
-    """[W] which bytes each word has, a bit for each, some bytes share one."""
+def word_letters(spellings, starts, also):
+    """[W] which bytes each word has, a bit for each, some bytes share one; 0 of words that have another spelling."""
     letters = np.zeros(len(starts) - 1, np.uint64)
     for word in range(len(letters)):
-        for place in range(starts[word], starts[word + 1]):
+        for place in range(starts[word], starts[word + 1] if also[word] < 0 else 0):
             letters[word] |= np.uint64(1) << np.uint64(spellings[place] & 63)
     return letters
 
@@ -62,7 +72,7 @@ def _unlike(one, other):
     rest = one ^ other
     for _ in range(4):
         rest &= rest - np.uint64(1)
-    return rest != 0
+    return rest != 0 and one != 0 and other != 0
 
 
 @kernel()
@@ -75,7 +85,7 @@ def _is_foreign(spellings, first, last):
 
 
 @kernel()
-def rare_words(words, offsets, kinds, counts, hashes, ends, sets, rows, limit, part, parts):
+def rare_words(words, offsets, kinds, counts, hashes, ends, end_bounds, sets, rows, limit, part, parts):
     """Where a misspelling may be: (keys, rows, words) of every rare word of every leader, by each of its `word_ends`.
 
     In a part are those whose other words are in it.
@@ -88,28 +98,26 @@ def rare_words(words, offsets, kinds, counts, hashes, ends, sets, rows, limit, p
         for place in range(offsets[row], offsets[row + 1]):
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
-                total += part_of(sets[row] - hashes[word], parts) == part
-    # Of each at most four ends.
-    keys, found, at = np.empty(4 * total, np.uint64), np.empty(4 * total, np.int32), np.empty(4 * total, np.int32)
+                if part_of(sets[row] - hashes[word], parts) == part:
+                    total += end_bounds[word + 1] - end_bounds[word]
+    keys, found, at = np.empty(total, np.uint64), np.empty(total, np.int32), np.empty(total, np.int32)
     used = 0
     for row in rows:
         for place in range(offsets[row], offsets[row + 1]):
             word = words[place]
             if counts[word] <= limit and not kinds[word] & (FUNCTION | NUMERIC):
                 rest = sets[row] - hashes[word]
-                if part_of(rest, parts) != part:
-                    continue
-                for side in range(4):
-                    if ends[word, side]:
-                        keys[used], found[used], at[used] = rest ^ ends[word, side], row, word
+                if part_of(rest, parts) == part:
+                    for end in ends[end_bounds[word] : end_bounds[word + 1]]:
+                        keys[used], found[used], at[used] = rest ^ end, row, word
                         used += 1
-    return keys[:used].copy(), found[:used].copy(), at[:used].copy()
+    return keys, found, at
 
 
 @kernel()
 def join_misspelt(
-    words, borders, offsets, hashes, kinds, spellings, starts, ends, letters, counts, known, sets, sizes, seekers,
-    keys, rows, at, limit, part, parts,
+    words, borders, offsets, hashes, kinds, spellings, starts, also, ends, end_bounds, letters, counts, known, sets,
+    sizes, seekers, keys, rows, at, limit, part, parts,
 ):  # fmt: skip
     """Pairs that differ in one word which may be a slip of the other's.
 
@@ -136,9 +144,9 @@ def join_misspelt(
             if part_of(rest, parts) != part:
                 continue
             rare = counts[word] <= limit
-            for side in range(4):
-                key = rest ^ ends[word, side]
-                if not ends[word, side] or not maybe(bits, key):
+            for end in range(end_bounds[word], end_bounds[word + 1]):
+                key = rest ^ ends[end]
+                if not maybe(bits, key):
                     continue
                 entry, steps = find(slots, keys, key), 0
                 while entry >= 0 and steps < _LONGEST_CHAIN:
@@ -152,8 +160,8 @@ def join_misspelt(
                     if rare and sets[other] < sets[row]:
                         continue  # each finds the other: once is enough
                     if may_be_slip(
-                        spellings, starts, kinds, known, word, misspelt, sizes[row] - 1
-                    ) and not _met(ends, word, misspelt, side) and same_order(
+                        spellings, starts, also, kinds, known, word, misspelt, sizes[row] - 1
+                    ) and not _met(ends, end_bounds, word, end, misspelt) and same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
                         -1, -1, -1, -1, place, misspelt, scratch,
                     ):  # fmt: skip
@@ -163,19 +171,19 @@ def join_misspelt(
 
 
 @kernel()
-def _met(ends, word, other, side):
-    """Whether two words have an end in common that comes before this one."""
-    for before in range(side):
-        for their in range(4):
-            if ends[word, before] == ends[other, their]:
+def _met(ends, end_bounds, word, end, other):
+    """Whether two words have an end in common that comes before this one of the first."""
+    for before in range(end_bounds[word], end):
+        for their in range(end_bounds[other], end_bounds[other + 1]):
+            if ends[before] == ends[their]:
                 return True
     return False
 
 
 @kernel()
 def join_misspelt_again(
-    words, borders, offsets, hashes, kinds, spellings, starts, counts, known, sets, sizes, seekers, limit, rows, keys,
-    part, parts,
+    words, borders, offsets, hashes, kinds, spellings, starts, also, counts, known, sets, sizes, seekers, limit, rows,
+    keys, part, parts,
 ):  # fmt: skip
     """As `join_misspelt`, of a word that may be a slip of a function word, or of one that the prompt has a second time.
 
@@ -203,7 +211,7 @@ def join_misspelt_again(
                     meant = words[spot]
                     if not kinds[meant] & FUNCTION and not _again(words, offsets[other], spot):
                         continue
-                    if may_be_slip(spellings, starts, kinds, known, word, meant, sizes[row] - 1) and same_order(
+                    if may_be_slip(spellings, starts, also, kinds, known, word, meant, sizes[row] - 1) and same_order(
                         words, borders, hashes, kinds, first, last, offsets[other], offsets[other + 1],
                         -1, -1, -1, -1, place, meant, scratch,
                     ):  # fmt: skip
@@ -256,9 +264,7 @@ def judge_by_neighbours(words, offsets, hashes, kinds, counts, doubts, exchanged
     Args:
         doubts: [D, 4] of `judge_misspelt`; the rarer word stands nowhere else beside its neighbours, where the other
             often does.
-        exchanged: [X, 4] of `joins.join_equal_sets`; one has words of meaning side by side that nobody else has: `a
-            rusty green bell beside a fox` is the slip `a rusty fox beside a green bell` of nobody, as both stand
-            elsewhere.
+        exchanged: [X, 4] of `joins.exchanged_in_style`; one has words of meaning side by side that nobody else has.
     """
     keys = np.concatenate(
         (

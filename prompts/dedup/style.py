@@ -21,6 +21,8 @@ from prompts.kernels import kernel
 from prompts.workspace import Workspace
 
 _STYLE_SHARE = 0.6
+_DETAIL_SHARE = 0.45
+"""Of a segment that may be style, though too little is known of it."""
 _COMMON = 20
 """Different subjects after which a segment is common; a common one needs a lower share."""
 _COMMON_SHARE = 0.5
@@ -35,6 +37,7 @@ class Style:
     """What was learned."""
 
     segment_is_style: NDArray[np.bool_]  # [S]
+    segment_is_detail: NDArray[np.bool_]  # [S] nothing that prompts begin with; it may be style
     phrases: NDArray[np.uint64]  # sorted sets of words of style segments that follow several subjects
 
 
@@ -52,7 +55,10 @@ def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = 
         order, heads, tokens.words, tokens.borders, tokens.offsets, tokens.kinds, len(tokens.hashes), SEGMENT, FUNCTION
     )
     share = ((tails + 0.5) / (tails + starts + 2.0)).astype(np.float32)
-    is_style = (workspace or Workspace()).zeros("style.segment_is_style", len(profile.segment_sets), np.bool_)
+    is_style, is_detail = (
+        (workspace or Workspace()).zeros(f"style.{name}", len(profile.segment_sets), np.bool_)
+        for name in ("segment_is_style", "segment_is_detail")
+    )
     parts = parts_for(len(profile.segment_sets), memory)
     phrases = []
     for part in range(parts):
@@ -60,11 +66,11 @@ def learn_style(tokens: Tokens, profile: Profile, workspace: Workspace | None = 
         slots, _ = make_table(keys)
         pure = _judge(
             tokens.words, tokens.offsets, tokens.kinds, share, profile.segment_offsets, profile.segment_sets,
-            profile.segment_starts, slots, keys, subjects, part, parts, FUNCTION, is_style,
-            _STYLE_SHARE, _COMMON, _COMMON_SHARE, _PURE_WORD_SHARE, _PURE_PHRASE_SHARE,
+            profile.segment_starts, slots, keys, subjects, part, parts, FUNCTION, is_style, is_detail,
+            _STYLE_SHARE, _DETAIL_SHARE, _COMMON, _COMMON_SHARE, _PURE_WORD_SHARE, _PURE_PHRASE_SHARE,
         )  # fmt: skip
         phrases.append(keys[pure & (subjects >= _SUBJECTS_OF_PHRASE)])
-    return Style(is_style, np.unique(np.concatenate(phrases)))
+    return Style(is_style, is_detail, np.unique(np.concatenate(phrases)))
 
 
 @kernel()
@@ -146,7 +152,7 @@ def _count_segments(order, heads, segment_offsets, segment_sets, part, parts):
 @kernel()
 def _judge(
     words, offsets, kinds, share, segment_offsets, segment_sets, segment_starts, slots, keys, subjects, part, parts,
-    function, is_style, style_share, common, common_share, pure_word, pure_phrase,
+    function, is_style, is_detail, style_share, detail_share, common, common_share, pure_word, pure_phrase,
 ):  # fmt: skip
     """Mark the segments, of one part, that are style; returns of each key whether it is nothing else."""
     pure = np.zeros(len(keys), np.bool_)
@@ -167,6 +173,7 @@ def _judge(
             seen = subjects[index] if index >= 0 else 0
             threshold = common_share if seen >= common else style_share
             is_style[segment] = count > 0 and total >= threshold * count
+            is_detail[segment] = total >= detail_share * count
             if index >= 0 and count > 0 and total >= (pure_word if count == 1 else pure_phrase) * count:
                 pure[index] = True
     return pure

@@ -44,6 +44,7 @@ class Tokens:
     spellings: NDArray[np.uint8]  # [...] bytes of all distinct words
     starts: NDArray[np.int64]  # [W + 1] where each begins in `spellings`
     kinds: NDArray[np.uint8]  # [W] flags of `language`
+    also: NDArray[np.int32]  # [W] another spelling of the same word, which no prompt has here, or -1
     places: NDArray[np.uint32]  # [T] bytes from the prompt's beginning to the word
     respelt: NDArray[np.bool_]  # [N] prompts with a word that most others spell in another way
 
@@ -94,6 +95,7 @@ def tokenise(texts: Iterable[pl.Series], workspace: Workspace | None = None, ear
         spellings=spellings,
         starts=starts,
         kinds=np.concatenate([known, word_kinds(spellings, starts[len(known) :])]),
+        also=dictionary.also,
     )
 
 
@@ -171,7 +173,7 @@ class _Respelt:
     """
 
     def __init__(self, earlier: Tokens | None) -> None:
-        self._words, self._meant = _Dictionary(), np.empty(0, np.int32)
+        self._words, self._meant, self.also = _Dictionary(), np.empty(0, np.int32), np.empty(0, np.int32)
         if earlier:
             self._words.add(earlier.states, earlier.spellings, earlier.starts)
             self._respell()
@@ -187,26 +189,36 @@ class _Respelt:
         return self._words.whole()
 
     def _respell(self) -> None:
-        """Look at words that are new."""
+        """Look at words that are new. Each has its other spelling with it, whether or not anybody uses that."""
         words, first = self._words, len(self._meant)
-        others = _others()
-        found = first + np.flatnonzero(np.isin(words.states[first : words.distinct], np.array(list(others), np.uint64)))
-        meant = [words.add(*others[state])[0] for state in words.states[found].tolist()]
+        spellings = _two_ways()
+        found = first + np.flatnonzero(
+            np.isin(words.states[first : words.distinct], np.array(list(spellings), np.uint64))
+        )
+        both = [words.add(*spellings[state]) for state in words.states[found].tolist()]
         self._meant = np.r_[self._meant, np.arange(first, words.distinct, dtype=np.int32)]
-        self._meant[found] = meant
+        self.also = np.r_[self.also, np.full(words.distinct - first, -1, np.int32)]
+        for word, (meant, other) in zip(found, both, strict=True):
+            self._meant[[word, other]] = meant
+            self.also[meant] = other
 
 
 @lru_cache(maxsize=1)
-def _others() -> dict[int, tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]]:
-    """State of a spelling → the word that stands for it, as a dictionary."""
+def _two_ways() -> dict[int, tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]]:
+    """State of a word → the spelling that stands for it and another one, as a dictionary of these two."""
 
     def state(spelling: bytes) -> np.uint64:
         return np.uint64(extend_hash(_FNV_OFFSET, np.frombuffer(spelling, np.uint8), 0, len(spelling)))
 
-    return {
-        int(state(spelling)): (np.array([state(meant)]), np.frombuffer(meant, np.uint8), np.array([0, len(meant)]))
-        for spelling, meant in respellings().items()
-    }
+    found: dict[int, tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int64]]] = {}
+    for spelling, meant in respellings().items():
+        both = (
+            np.array([state(meant), state(spelling)]),
+            np.frombuffer(meant + spelling, np.uint8),
+            np.array([0, len(meant), len(meant) + len(spelling)]),
+        )
+        found[int(state(spelling))] = found.setdefault(int(state(meant)), both)
+    return found
 
 
 def _longer(array: NDArray[Any], size: int) -> NDArray[Any]:

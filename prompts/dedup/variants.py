@@ -30,7 +30,7 @@ _OTHERS = (
 
 @lru_cache(maxsize=1)
 def respellings() -> dict[bytes, bytes]:
-    """Spelling → the one that stands for it: British → American, figures → word."""
+    """Spelling → the one that stands for it: British → American, figures → word; it depends on no prompts."""
     found = {one: other for one, _, other in (pair.partition("=") for pair in _OTHERS.split())}
     found |= {f"{stem}our{after}": f"{stem}or{after}" for stem in _OUR.split() for after in _AFTER_OUR.split(" ")}
     for stem in _RE.split():

@@ -72,7 +72,7 @@ SAME = [
     ("cinematic, a purple teapot", "a purple teapot", "style_tag"),
     ("a purple teapot highly detailed", "a purple teapot", "style_tag"),
     (f"a cat on a dog, {', '.join(TAGS)}", f"a cat on a dog, {', '.join(TAGS[2:])}", "style_tag"),
-    ("a purple teapot, bokeh, bokeh", "a purple teapot, bokeh", "style_tag"),
+    ("a purple teapot, bokeh, bokeh", "a purple teapot, bokeh", "word_order"),
     ("an iron robot of gears holding a tiny flower, dusk", "an iron robot of gears holding a tiny flower", "style_tag"),
     ("a teapot, 8 k, bokeh, cinematic", "a teapot, bokeh, cinematic, 8k", "word_order"),
     ("a 3 d teapot of clay", "a 3d teapot of clay", "function_words"),
