@@ -10,7 +10,7 @@ ARTICLE, FUNCTION, CONJUNCTION_WORD, GUARDED, NUMERIC, NEGATION = 1, 2, 4, 8, 16
 
 _ARTICLES = (
     "a an the some this that these those ein eine einen einem einer der das dem des un une le la les "
-    "una unos unas el los las lo il gli uno um uma o os as het een"
+    "una unos unas el los las lo il gli uno um uma o os het een"
 )
 _FUNCTION = (
     "of in on at with to for by from as is are was be its it his her their into onto over upon which who whose there "

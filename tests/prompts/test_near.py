@@ -1,7 +1,7 @@
 """Which prompts are one, which are not, and what is learned of style on the way."""
 
 import random
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import polars as pl
@@ -76,6 +76,8 @@ SAME = [
     ("an iron robot of gears holding a tiny flower, dusk", "an iron robot of gears holding a tiny flower", "style_tag"),
     ("a teapot, 8 k, bokeh, cinematic", "a teapot, bokeh, cinematic, 8k", "word_order"),
     ("a 3 d teapot of clay", "a 3d teapot of clay", "function_words"),
+    ("a boat in the harbour at dawn", "a boat in the haarbour at dawn", "typo"),
+    ("a boat in the harbor at dawn", "a boat in the haarbour at dawn", "typo"),
     ("a grey cat on a coloured carpet", "the gray cat on a colored carpet", "spelling"),
     ("3 stylised owls", "three stylized owls", "spelling"),
     ("ein roter Würfel auf dem Tisch", "roter Würfel auf Tisch", "function_words"),
@@ -101,6 +103,12 @@ OTHER = [
     ("a cat wearing a blue scarf", "a blue cat wearing a scarf"),
     ("a bear holding a golden shield", "a golden bear holding a shield"),
     ("a cat in a box", "a cat on a box"),
+    ("a walrus in a teapot, trending on artstation", "a walrus on a teapot, trending on artstation"),
+    ("a newt in a jar on a shelf", "a newt on a jar on a shelf"),
+    ("a man as a bear", "a man and a bear"),
+    ("a copper flask with leather straps", "a leather flask with copper straps"),
+    ("a red brick house with a black iron fence", "a black brick house with a red iron fence"),
+    ("a wooden castle with towers on a hill, a badger, bokeh", "a wooden castle with towers on a hill, bokeh"),
     ("a cat with a hat", "a cat without a hat"),
     ("a street with people", "a street with no people"),
     ("two cats", "three cats"),
@@ -129,6 +137,16 @@ OTHER = [
 def test_these_are_not(rule_of, one, other):
     assert rule_of(one, other) is None
     assert rule_of(other, one) is None
+
+
+@pytest.mark.parametrize("order", permutations(range(3)))
+def test_one_wording_joins_all_that_say_no_otherwise(order, crowd):
+    texts = ["blue and white clock radio", "blue & white clock radio", "white and blue clock radio"]
+    near = find_near_duplicates(pl.Series([texts[place] for place in order] + crowd))
+    assert len(set(same_meaning(near.pairs, 3 + len(crowd))[:3])) == 1
+    texts = ["cat box", "a cat in a box", "a cat on a box"]
+    near = find_near_duplicates(pl.Series([texts[place] for place in order] + crowd))
+    assert len(set(same_meaning(near.pairs, 3 + len(crowd))[:3])) == 2
 
 
 @settings(max_examples=40, deadline=None)
