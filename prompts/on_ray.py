@@ -61,6 +61,8 @@ class OnRay:
 
     def start(self, material: Material, jobs: Sequence[Job]) -> Callable[[], list[Found]]:
         """As `dedup.searcher.Searcher.start`: a task for each job; those of one machine share the material."""
+        if not jobs:
+            return list
         return self._pool.submit(_search, ray.put(material), list(jobs)).result
 
 

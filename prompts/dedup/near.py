@@ -93,20 +93,17 @@ def find_near_duplicates(
         again = not earlier or earlier.rare != rare or not earlier.all_seen
         ranked = np.arange(len(t)) if trust is None else trust
         search = _Search(searcher, Material(t, p, None, _NOBODY, _NOBODY, ranked, known, rare, config), leads)
-        spelling = search.start(misspelt, everybody if again else fresh)
-        others = [search.start(joined, fresh)]
+        of_words = search.start(everybody if again else fresh, misspelt, joined)
         style = learning.result()
-        others += [search.start(each, fresh, style) for each in (tagged, in_plural)]
-        candidates = spelling()
-        if not again and not all(each.all_seen for each in candidates):
+        of_style = search.start(fresh, tagged, in_plural, style=style)
+        found = of_words()
+        if not again and not all(each.all_seen for each in found):
             # Which of too many are compared depends on all of them.
-            again, candidates = True, search.start(misspelt, everybody)()
-        found = [np.empty((0, 3), np.int32), *(each.pairs for other in others for each in other())]
-    maybe = [np.empty((0, 5), np.int32), *(each.slips for each in candidates)]
-    if earlier:
-        found.append(_between(earlier.found, ~fresh, 0, 1))
-        maybe += [] if again else [_between(earlier.slips, ~fresh, 0, 2)]
-    all_found, all_slips = np.concatenate(found), np.concatenate(maybe)
+            again, found = True, search.start(everybody, misspelt, joined)()
+        found += of_style()
+    found.append(_of_old(earlier, ~fresh, again) if earlier else Found())
+    all_found = unique_pairs(np.concatenate([each.pairs for each in found]))
+    all_slips = np.concatenate([each.slips for each in found])
     sure, doubts = slips.judge_misspelt(all_slips, t.spellings, t.starts, t.kinds, p.counts, known, p.sizes, rare)
     unusual = slips.judge_by_neighbours(
         t.words, t.offsets, t.hashes, t.kinds, p.counts, doubts,
@@ -122,7 +119,7 @@ def find_near_duplicates(
         all_found,
         all_slips,
         rare,
-        all(each.all_seen for each in candidates),
+        all(each.all_seen for each in found),
     )
 
 
@@ -156,9 +153,10 @@ def _fresh(t: Tokens, p: Profile, style: Style, leads: NDArray[np.bool_], earlie
     return fresh
 
 
-def _between(rows: NDArray[np.int32], chosen: NDArray[np.bool_], one: int, other: int) -> NDArray[np.int32]:
-    """Those rows of which the prompts in two columns are among the chosen ones."""
-    return rows[chosen[rows[:, one]] & chosen[rows[:, other]]]
+def _of_old(earlier: NearDuplicates, old: NDArray[np.bool_], again: bool) -> Found:
+    """What was found between old prompts and still holds; without slips where they were looked for again."""
+    pairs, maybe = earlier.found, earlier.slips[: 0 if again else None]
+    return Found(pairs[old[pairs[:, 0]] & old[pairs[:, 1]]], maybe[old[maybe[:, 0]] & old[maybe[:, 2]]])
 
 
 class _Search:
@@ -173,25 +171,24 @@ class _Search:
     def __init__(self, searcher: Searcher, material: Material, leads: NDArray[np.bool_]) -> None:
         self._searcher, self._material, self._leads = searcher, material, leads
 
-    def start(self, search: Search, fresh: NDArray[np.bool_], style: Style | None = None) -> Callable[[], list[Found]]:
+    def start(
+        self, fresh: NDArray[np.bool_], *searches: Search, style: Style | None = None
+    ) -> Callable[[], list[Found]]:
         """Begin; what is returned waits for the end."""
         old, new = self._leads & ~fresh, self._leads & fresh
-        waiting = [
-            self._searcher.start(self._among(seekers, among, style), self._jobs(search, among))
-            for seekers, among in ((new, self._leads), (old, new))
-            if seekers.any()
-        ]
+        waiting = []
+        for seekers, among in (new, self._leads), (old, new):
+            some, others = (np.flatnonzero(each).astype(np.int32) for each in (seekers, among))
+            material = self._material._replace(style=style, seekers=some, among=others)
+            jobs = [job for search in searches for job in self._jobs(search, len(others))]
+            waiting.append(self._searcher.start(material, jobs if len(some) and len(others) else []))
         return lambda: [found for wait in waiting for found in wait()]
 
-    def _among(self, seekers: NDArray[np.bool_], among: NDArray[np.bool_], style: Style | None) -> Material:
-        some, others = (np.flatnonzero(each).astype(np.int32) for each in (seekers, among))
-        return self._material._replace(style=style, seekers=some, among=others)
-
-    def _jobs(self, search: Search, among: NDArray[np.bool_]) -> list[Job]:
-        keys = int(among.sum())
+    def _jobs(self, search: Search, among: int) -> list[Job]:
+        keys = among
         if search is misspelt:
             p, kinds = self._material.profile, self._material.tokens.kinds
             rare = (p.counts <= self._material.rare) & (kinds & (FUNCTION | NUMERIC) == 0)
-            keys += 4 * int(p.counts[rare].sum() * (keys / len(among)))
+            keys += 4 * int(p.counts[rare].sum() * among / max(1, len(self._leads)))
         parts = max(parts_for(keys, self._searcher.memory), self._searcher.parts)
         return [Job(search, part, parts) for part in range(parts)]

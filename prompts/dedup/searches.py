@@ -35,7 +35,7 @@ class Material(NamedTuple):
 class Found(NamedTuple):
     """By one part of a search."""
 
-    pairs: NDArray[np.int32]  # [E, 3] prompt, other prompt, rule
+    pairs: NDArray[np.int32] = np.empty((0, 3), np.int32)  # [E, 3] prompt, other prompt, rule
     slips: NDArray[np.int32] = np.empty((0, 5), np.int32)  # [C, 5] candidates for `slips.judge_misspelt`
     all_seen: bool = True  # else so many were alike that only the trusted ones of them were compared
 
@@ -78,7 +78,7 @@ def misspelt(material: Material, part: int, parts: int) -> Found:
         p.sets, p.sizes, material.seekers, material.rare, *keys_in_part(material.among, p.sets, part, parts), part,
         parts,
     )  # fmt: skip
-    return Found(np.empty((0, 3), np.int32), np.concatenate([found, again]), all_seen)
+    return Found(slips=np.concatenate([found, again]), all_seen=all_seen)
 
 
 def tagged(material: Material, part: int, parts: int) -> Found:
