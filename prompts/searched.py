@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from infra.artifacts import write_json
 from infra.config import digest
+from infra.progress import console
 from prompts.config import CorpusConfig
 from prompts.dedup.near import NearDuplicates
 from prompts.dedup.profile import Profile
@@ -94,13 +95,16 @@ class Searched:
         """Put the search in the place of the earlier one. All of `rows` were searched."""
         arrays, numbers = _apart(near)
         arrays[_ROWS] = rows
-        for name, array in arrays.items():
-            if not (self._new / name).exists():  # else it was made there
-                array.tofile(self._new / name)
         shapes = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
-        write_json(self._new / _ABOUT, {"past": asdict(self._past), "numbers": numbers, "arrays": shapes})
-        shutil.rmtree(self._kept, ignore_errors=True)
-        self._new.rename(self._kept)
+        try:
+            for name, array in arrays.items():
+                if not (self._new / name).exists():  # else it was made there
+                    array.tofile(self._new / name)
+            write_json(self._new / _ABOUT, {"past": asdict(self._past), "numbers": numbers, "arrays": shapes})
+            shutil.rmtree(self._kept, ignore_errors=True)
+            self._new.rename(self._kept)
+        except OSError as error:
+            console.print(f"{self._new}: {error.strerror}; the next build will search among all prompts", markup=False)
 
 
 def _apart(near: NearDuplicates) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

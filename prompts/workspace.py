@@ -2,7 +2,8 @@
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,13 +28,10 @@ class Workspace:
         if self._folder is None:
             return np.zeros(size, dtype)
         path = self._folder / name
-        with path.open("w+b") as file:
+        with _enough_room(path), path.open("w+b") as file:
             bytes_wanted = size * np.dtype(dtype).itemsize
             if bytes_wanted:
-                try:
-                    os.posix_fallocate(file.fileno(), 0, bytes_wanted)
-                except OSError as error:  # later it would be a signal
-                    raise UnavailableError(f"{self._folder}: {error.strerror}", "make room on this disk") from None
+                os.posix_fallocate(file.fileno(), 0, bytes_wanted)  # later it would be a signal
             return _mapped(file, dtype)
 
     def growing(self, name: str, dtype: DTypeLike) -> "Growing":
@@ -45,7 +43,7 @@ class Growing:
     """An array in the making; `Workspace.growing` begins one."""
 
     def __init__(self, path: Path | None, dtype: np.dtype[Any]) -> None:
-        self._file, self._dtype = path.open("w+b") if path else None, dtype
+        self._path, self._file, self._dtype = path, path.open("w+b") if path else None, dtype
         self._parts: list[NDArray[Any]] = []
 
     def append(self, part: NDArray[Any]) -> None:
@@ -53,16 +51,25 @@ class Growing:
         part = np.ascontiguousarray(part, self._dtype)
         if self._file is None:
             self._parts.append(part.copy())
-        else:
+            return
+        with _enough_room(self._path):
             self._file.write(part.data)
 
     def whole(self) -> NDArray[Any]:
         """All that was added; nothing can be added any more."""
         if self._file is None:
             return np.concatenate([np.empty(0, self._dtype), *self._parts])
-        with self._file as file:
+        with _enough_room(self._path), self._file as file:
             file.flush()
             return _mapped(file, self._dtype)
+
+
+@contextmanager
+def _enough_room(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(f"{path}: {error.strerror}", "make room on this disk") from None
 
 
 def mapped(path: Path, dtype: DTypeLike, shape: Sequence[int]) -> NDArray[Any]:

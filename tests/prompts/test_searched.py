@@ -1,12 +1,18 @@
 """A build goes on where the search of an earlier one ended, and gives what it would have given without."""
 
+import errno
+import resource
+
+import numpy as np
 import polars as pl
 import pytest
 
+from infra.errors import UnavailableError
 from prompts import selection
 from prompts.build import build_corpus
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.versions import extended
+from prompts.workspace import Workspace
 
 SOURCES = [SourceConfig(path=f"sample:{name}") for name in ("captions", "midjourney", "renders", "solids")]
 
@@ -87,3 +93,37 @@ def test_a_build_that_fails_leaves_the_earlier_search(config, searches, tmp_path
     build_corpus(extended(folder, [SOURCES[2]]), tmp_path / "corpora")
     assert searches[1] > 0
     assert sorted(path.name for path in folder.parent.glob(".search*")) == [".searched"]
+
+
+@pytest.fixture
+def longest_file():
+    """`longest_file(bytes)`: no file may be longer, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("make", [lambda room: room.zeros("x", 9000, np.uint8), lambda room: _grown(room, 9000)])
+def test_a_disk_without_room_is_an_error_that_names_the_file(tmp_path, longest_file, make):
+    room = Workspace(tmp_path)
+    longest_file(8192)
+    with pytest.raises(UnavailableError, match=r"/x: .*\n.*make room on this disk"):
+        make(room)
+
+
+def _grown(room: Workspace, size: int) -> np.ndarray:
+    growing = room.growing("x", np.uint8)
+    growing.append(np.zeros(size, np.uint8))
+    return growing.whole()
+
+
+def test_without_room_to_keep_the_search_a_corpus_is_built_all_the_same(config, tmp_path, monkeypatch, capfd):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("prompts.searched.write_json", full)
+        folder = build_corpus(config, tmp_path / "corpora")
+    assert "No space left on device; the next build will search among all prompts" in capfd.readouterr().err
+    assert build_corpus(config, tmp_path / "elsewhere").name == folder.name
+    assert not list(folder.parent.glob(".search*"))
