@@ -13,8 +13,10 @@ DIFFERENT, SAME, MOVED = 0, 1, 2
 """Results of `same_order`; SAME is that of the words of meaning."""
 SURE, DOUBTFUL = 1, 2
 """Results of `is_slip`."""
-_FAR_RARER = 64
-"""How much rarer a word that people use has to be for it to be a slip of another such word."""
+_FEW = 4
+"""Prompts that may have one and the same slip by chance."""
+_RARER, _FAR_RARER = 8, 64
+"""How much rarer than a word its slips are; and where more prompts have them, or where they are words themselves."""
 _MOST_BYTES = 2
 """Of a letter that is more, less or other, where letters may be longer than a byte."""
 _RHYME = 5
@@ -99,14 +101,15 @@ def is_slip(spellings, starts, kinds, counts, known, one, other, context):
         swap = kinds[other] & FUNCTION != 0 or (not kinds[one] & FUNCTION and counts[other] > counts[one])
     if swap:
         right, wrong = other, one
-    common = kinds[right] & FUNCTION != 0 or counts[right] >= 8 * counts[wrong]
+    rarer = _RARER if counts[wrong] <= _FEW else _FAR_RARER
+    common = kinds[right] & FUNCTION != 0 or counts[right] >= rarer * counts[wrong]
     # Of short words that differ in their first letter both may well be words: a hake, a cake.
     exchanged = spellings[a] == spellings[b + 1] and spellings[a + 1] == spellings[b]
     rhymes = m <= _RHYME and spellings[a] != spellings[b] and not exchanged and not kinds[right] & FUNCTION
     if rhymes or (known[right] and known[wrong]):
         return DOUBTFUL if common and context >= 2 and counts[right] >= _FAR_RARER * counts[wrong] else 0
     if known[right]:
-        return SURE if common or counts[wrong] <= max(2, counts[right] // 4) else 0
+        return SURE if common or counts[wrong] <= 2 else 0
     return SURE if common or (counts[wrong] <= 2 and context >= 3 and m >= 5) else 0
 
 
