@@ -128,7 +128,7 @@ class _Work:
         sheet.apply(DASHES)
         sheet.look_again()
         if read:
-            self._keep(sheet, Trait.DASHES | Trait.COLON, read_parameters)
+            self._keep(sheet, Trait.CONTROL | Trait.COLON, read_parameters)
         sheet.apply(PARAMETERS_OFF)
         if read:
             self._keep(sheet, Trait.PAIRED_COLONS | Trait.PAREN, read_weights)

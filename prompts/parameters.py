@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from prompts.rules import LISTED, NEGATIVE, NUMBER, SETTINGS, WEIGHTED_PART, WEIGHTED_WORDS
+from prompts.rules import LISTED, MARK, NEGATIVE, NUMBER, SETTINGS, WEIGHTED_PART, WEIGHTED_WORDS
 
 PARAMETERS = pl.Struct(
     {
@@ -33,20 +33,20 @@ def read_parameters(texts: pl.Series) -> pl.DataFrame:
     """The fields of `PARAMETERS` without `weights`; `negative` as it was written.
 
     Args:
-        texts: whose parameters begin with two hyphens each, or that end as web interfaces print their settings.
+        texts: whose parameters begin with `MARK` each, or that end as web interfaces print their settings.
     """
     # Short, so that what is looked for is looked for in little.
     frame = pl.DataFrame({"text": texts}).select(
         "text",
-        pl.concat_str(pl.lit("--"), pl.col("text").str.splitn("--", 2).struct.field("field_1")).alias("tail"),
+        pl.concat_str(pl.lit(MARK), pl.col("text").str.splitn(MARK, 2).struct.field("field_1")).alias("tail"),
         pl.when(pl.col("text").str.contains(r"(?i)steps\s*:"))
         .then(pl.col("text").str.extract(f"({SETTINGS})"))
         .alias("settings"),
     )
-    niji = pl.when(pl.col("tail").str.contains(r"(?i)--\s?niji")).then(
+    niji = pl.when(pl.col("tail").str.contains(f"(?i){MARK}niji")).then(
         pl.concat_str(pl.lit("niji"), pl.lit(" ") + _option("niji", NUMBER), ignore_nulls=True)
     )
-    negative = pl.col("tail").str.extract_all(LISTED).list.eval(pl.element().str.replace(r"(?i)^--\s?no\s", ""))
+    negative = pl.col("tail").str.extract_all(LISTED).list.eval(pl.element().str.slice(len(f"{MARK}no ")))
     return frame.select(
         aspect=pl.coalesce(_option("ar|aspect", _RATIO), _setting("size", _RATIO))
         .str.replace_all(r"\s", "")
@@ -71,7 +71,7 @@ def read_weights(texts: pl.Series) -> pl.DataFrame:
 
 def _option(names: str, value: str) -> pl.Expr:
     """What the last of `--name value` says."""
-    written = pl.col("tail").str.extract_all(rf"(?i)--\s?(?:{names})\s*=?\s*(?:{value})")
+    written = pl.col("tail").str.extract_all(rf"(?i){MARK}(?:{names})\s*=?\s*(?:{value})")
     return written.list.last().str.extract(rf"(?i)({value})$")
 
 
@@ -80,4 +80,6 @@ def _setting(name: str, value: str) -> pl.Expr:
 
 
 def _block(pattern: str) -> pl.Expr:
-    return pl.when(pl.col("text").str.contains(":", literal=True)).then(pl.col("text").str.extract(pattern))
+    return pl.when(pl.col("text").str.contains(":", literal=True)).then(
+        pl.col("text").str.extract(pattern).str.replace_all(MARK, "--", literal=True)
+    )

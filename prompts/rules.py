@@ -30,11 +30,22 @@ _DASH = "[-\u2010\u2011\u2012\u2013\u2014\u2015\u2212]"
 _WIDE_DASH = "[\u2010\u2012\u2013\u2014\u2015\u2212]"
 NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _VALUE = rf"{NUMBER}(?:\s?[:/x]\s?{NUMBER})?"
-_NUMERIC = r"(?:aspect|ar|version|v|quality|q|stylize|s|chaos|c|seed|sameseed|stop|iw|cw|sw|ow|weird|w|h|niji|repeat)"
-_SWITCH = r"(?:hd|tile|testp|test|creative|upbeta|uplight|upanime|video|fast|relax|turbo|stealth|public|raw|loop|draft)"
+_NUMERIC = (
+    r"(?:aspect|ar|version|v|quality|q|stylize|s|chaos|c|seed|sameseed|stop|iw|cw|sw|ow|weird|w|h|niji|repeat|r|height"
+    r"|width|exp|bs|mp|video|hd|motion|steps|cfg|cfg_scale)"
+)
+_CODE = r"(?:\d+|random|raw|[a-z]*\d\w*|cute|expressive|scenic|original)"
+_VALUED = rf"(?:{_NUMERIC}\s*=?\s*{_VALUE}|(?:profile|personalize)\s+{_CODE}|motion\s+(?:low|high)|end\s+loop)\b"
+_NO_WORDS = r"(?:niji|ar|iw|cw|ow|sref|cref|oref|iref|testp|upbeta|uplight|upanime|sameseed|stylize)"
+"""Names that nobody writes for anything else."""
+_SHORT_WORDS = r"(?:v|q|s|c|w|h|r|p|n|hd|sv|sw|bs|mp|exp|style|no)"
+_SWITCH = (
+    r"(?:hd|tile|testp|test|beta|creative|upbeta|uplight|upanime|video|fast|relax|turbo|stealth|public|raw|loop|draft"
+    r"|hq|vibe|newclip|nostretch|remix|personalize|profile|aspect|version|quality|chaos|seed|stop|weird|repeat|height"
+    r"|width|motion|end|steps|cfg)"
+)
+"""Words as well: parameters only where nothing but parameters follows."""
 _WORDY = r"(?:style|sref|cref|oref|iref|sv|profile|personalize|p)"
-_WORDS = r"(?:\s+(?:\d+|random|raw|[a-z]*\d\w*|cute|expressive|scenic|original))*"
-_LISTED = r"no\s(?:[^-]|-[^-])*"
 _SHORT = r"(?:ar|aspect|v|q|s|c|iw|seed|w|h|n)"
 _HOSTS = r"com|net|org|io|run|gg|me|co|ai|app|dev|tv|ly|ru|de|uk|fr|jp|cn|info|xyz"
 _LOCAL_PART = r"(?i)(?:mailto:\s*)?[\w.+%'~^-]+\s?"
@@ -108,21 +119,52 @@ INSIDE = (
 )
 """What is left of it in the text: who made it, from what, by which command."""
 
+MARK = "\x1f"
+"""Stands before a parameter that was recognised. No text has it: control characters have been taken out."""
+_TWO = rf"(?:--\s?|{_WIDE_DASH}{_DASH}?)"
+_AFTER_VALUE = rf"({MARK}\w+\s?[\d.:/x]+)"
+
 DASHES = (
-    # Telephones turn `--` into one long dash. A switch is a whole word at the end or before the next parameter.
+    # A name with its value, also glued to the word before: `a cube--ar 3:2--v 5`.
+    Rule("parameters", Trait.DASHES, rf"(?i)--\s?({_VALUED})", f"{MARK}${{1}}"),
+    # Telephones turn `--` into one long dash.
     Rule(
         "parameters",
         Trait.WIDE_DASH,
-        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?(\s?{_NUMERIC}\s?{NUMBER}|{_SWITCH}\s*(?:$|{_DASH})|{_WORDY}\s|no\s)",
-        "${1}--${2}",
+        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?\s?({_VALUED})",
+        f"${{1}}{MARK}${{2}}",
     ),
-    Rule("parameters", Trait.LEADING_DASH, rf"(?i)(^|\s)-({_SHORT}\s*{_VALUE})\b", "${1}--${2}"),
+    Rule(
+        "parameters",
+        Trait.WIDE_DASH,
+        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?((?:sref|cref|oref|iref|no)\s|(?:style|sv|p)\s+{_CODE}\b|niji\b)",
+        f"${{1}}{MARK}${{2}}",
+    ),
+    Rule("parameters", Trait.LEADING_DASH, rf"(?i)(^|\s)-({_SHORT}\s*{_VALUE})\b", f"${{1}}{MARK}${{2}}"),
+    # A name alone. `--v-neck` is none.
+    Rule("parameters", Trait.DASHES, rf"(?i)--\s?({_NO_WORDS})\b", f"{MARK}${{1}}"),
+    Rule(
+        "parameters",
+        Trait.DASHES,
+        rf"(?i)(?:\b{{start-half}}|{_AFTER_VALUE})--\s?({_SHORT_WORDS})([\s,;.)\"]|{MARK}|$)",
+        f"${{1}}{MARK}${{2}}${{3}}",
+    ),
+    Rule(
+        "parameters",
+        Trait.DASHES | Trait.WIDE_DASH,
+        rf"(?im)(?:\b{{start-half}}|{_AFTER_VALUE})(?:{_TWO}(?:{_SWITCH}|{_SHORT_WORDS})\b\s*)+"
+        rf"([^\p{{L}}\p{{N}}{MARK}]*(?:{MARK}|$))",
+        f"${{1}}{MARK}${{2}}",
+    ),
+    # Before any other word `--` is a dash.
+    Rule(None, Trait.DASHES, r"(^|[\s(\[])-{2,}(\p{L})", "${1}${2}"),
+    Rule(None, Trait.DASHES, r"([^\s-])-{2,}(\p{L})", "${1} - ${2}"),
 )
-"""Every parameter gets two hyphens."""
+"""Every parameter gets its mark."""
 
 SETTINGS = r"(?is)\bsteps\s*:\s*\d+\s*,\s*\w[\w ]{0,30}:.*$"
 NEGATIVE = r"(?is)\bnegative\s+prompts?\s*:(.*)$"
-LISTED = rf"(?i)--\s?{_LISTED}"
+LISTED = rf"(?i){MARK}no\s[^{MARK}]*"
 
 PARAMETERS_OFF = (
     # What Stable Diffusion's web interfaces append.
@@ -130,9 +172,8 @@ PARAMETERS_OFF = (
     Rule("parameters", Trait.COLON, NEGATIVE),
     Rule(
         "parameters",
-        Trait.DASHES,
-        rf"(?i)--(?:\s?(?:{_LISTED}|{_SWITCH}\b|{_WORDY}\b{_WORDS}|{_NUMERIC}\s*=?\s*{_VALUE})"
-        rf"|[a-z]+(?:\s*=?\s*{_VALUE})?)",
+        Trait.CONTROL,
+        rf"(?i){MARK}(?:no\s[^{MARK}]*|{_WORDY}\b(?:\s+{_CODE}\b)*|{_VALUED}|{_SHORT}\s*{_VALUE}|[a-z_]*)",
     ),
 )
 

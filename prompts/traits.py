@@ -17,7 +17,7 @@ class Trait(IntFlag):
     """What a text holds. What is foreign has all traits that other scripts' digits, spaces and signs could cause."""
 
     FOREIGN = auto()  # more than ASCII, Latin-1 letters, typographic quotes and dashes
-    CONTROL = auto()  # control characters, except tab and line ends
+    CONTROL = auto()  # control characters, except tab and line ends; once they are off, a mark of the grammar
     AMPERSAND = auto()
     BOLD = auto()  # **
     AT = auto()

@@ -194,3 +194,55 @@ def test_parameters_have_one_type_whatever_is_found():
 
 def test_switches_after_one_another_keep_their_words_out_of_the_text():
     assert clean("a cube —hd —tile —v 5") == "a cube"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("a house--small and red--on a hill", "a house - small and red - on a hill"),
+        ("state--of--the--art laptop", "state - of - the - art laptop"),
+        ("robot --test of time", "robot test of time"),
+        ("x-ray --beautiful skull", "x-ray beautiful skull"),
+        ("a knight --profile view", "a knight profile view"),
+        ("a shirt --v-neck, grey", "a shirt v-neck, grey"),
+        ("a model --h2o molecule", "a model h2o molecule"),
+        ("a house--no roof", "a house - no roof"),
+        ("a --fast --red car", "a fast red car"),
+    ],
+)
+def test_two_hyphens_before_a_word_that_is_no_parameter_are_a_dash(raw, text):
+    assert read(raw) == (text, {})
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "--ar 3:2--v 5",
+        "--ar 3:2--v 5--hd",
+        "--v 5--no text--ar 3:2",
+        "--hd--niji",
+        "--test --creative --upbeta",
+        "--testp --ar 3:2 --tile",
+        "--raw --fast --relax --turbo --stealth --public --draft --video --beta",
+        "--style raw --profile m7abc12 --p --p x9k2w",
+        "--sref random --sw 100 --cref --cw 0 --oref 12 --ow 400 --sv 4",
+        "--motion high --end loop --loop --bs 2 --exp 20",
+        "--width 512 --height 512 --w 512 --h 512 --r 4 --repeat 4",
+        "--q .5 --quality 2 --s 5 --stylize 5 --c 5 --chaos 5 --weird 5 --iw 2 --stop 80",
+        "--seed --ar",
+        "—fast —tile",
+    ],
+)
+def test_every_parameter_is_taken_off(tail):
+    assert read(f"a red cube {tail}")[0] == "a red cube"
+    assert read(f"**a red cube {tail}** - {ID} (fast)")[0] == "a red cube"
+
+
+def test_parameters_are_taken_off_where_they_stand():
+    assert clean("a red cube--ar 3:2") == "a red cube"
+    assert clean("a red --v 5 --hd --niji --ar 3:2 cube") == "a red cube"
+    assert read("a cube --no well--lit rooms --v 5") == ("a cube", {"negative": "well - lit rooms", "version": "5"})
+
+
+def test_web_settings_beside_parameters_keep_the_negative_whole():
+    assert read("a cube\nNegative prompt: blurry --ar 3:2") == ("a cube", {"negative": "blurry", "aspect": "3:2"})
