@@ -20,12 +20,17 @@ class Rule(NamedTuple):
     replacement: str = " "
 
 
-_MENTION = r"(?:<@[!&]?\d*>?|@[\w.]+(?:\s?#\d{4})?)"
-_STATUS = r"(?:\s*\([^()]{0,60}\))*"
-_STATES = r"\((?:fast|relax|turbo|stealth|metered|edited|waiting|paused|stopped|\d+%)[^()]{0,60}\)"
+_ID = r"<@[!&]?\w*>?"
+_MENTION = rf"(?:{_ID}|@[\w.]+(?:\s?#\d{{4}})?)"
+_MODES = r"fast|relax(?:ed)?|turbo|stealth"
+_STATUS = rf"(?:\s*(?:\([^()]{{0,60}}\)|,\s*(?:{_MODES})\b))*"
+_STATES = rf"\((?:{_MODES}|metered|edited|waiting|paused|stopped|open on|\d+%)[^()]{{0,60}}\)"
 _JOB = (
-    r"(?:upscaled|upscaling|variations?|remix(?:ed)?|image\s*#\s*\d+|zoom|pan|make|vary|redo|reroll|inpaint|outpaint)"
+    r"(?:upscaled|upscaling|variations?|remix(?:ed)?|remaster(?:ed)?|image\s*#\s*\d+|(?:custom\s+)?zoom|pan|make|vary"
+    r"|redo|reroll|inpaint|outpaint|blend|retextured?|animated?)"
 )
+_NAMED_JOB = r"(?-i:\p{Lu})\p{L}+(?:\s(?-i:\p{Lu})\p{L}+){0,3}(?:\s*\([^()]{0,40}\)){0,2}\s*by\s*"
+"""Of any name, where an id follows: platforms find new ones."""
 _DASH = "[-\u2010\u2011\u2012\u2013\u2014\u2015\u2212]"
 _WIDE_DASH = "[\u2010\u2012\u2013\u2014\u2015\u2212]"
 NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
@@ -59,6 +64,8 @@ REDACTION = (
     Rule("email", Trait.AT, rf"{_LOCAL_PART}@{_DOMAIN}"),
     Rule("email", Trait.PAREN | Trait.SQUARE, rf"{_LOCAL_PART}[\[(]\s?at\s?[\])]{_DOMAIN}"),
     Rule("link", Trait.DOMAIN, rf"(?i)<?\b(?:[a-z0-9-]+\.)+(?:{_HOSTS})\b(?:/[^\s<>*]*)?>?"),
+    # Also `<@U0G9QF9C6>`, `<#C024BE91L|general>`.
+    Rule("mention", Trait.ANGLE, r"<@[!&]?\w+(?:\|[^<>]*)?\s?>|<#[A-Z0-9]+(?:\|[^<>]*)?>|<@[UW][A-Z0-9]+"),
     Rule("mention", Trait.ANGLE, r"<(?:@[!&]?|#)\s?\d*\s?>?"),
     Rule("mention", Trait.ANGLE, r"<a?:\w+:\d*>"),
     Rule("mention", Trait.AT, r"@[\w.]+(?:\s?#\d{4})?"),
@@ -84,7 +91,9 @@ CHARACTERS = (
 """After compatibility forms (NFKC)."""
 
 FRAME = (
-    # Task number; the sentence before the prompt; the tail `** - Upscaled (Beta) by <@id> (fast)`; the bold marks.
+    # Quotes around all; task number; the sentence before the prompt; the tail `** - Upscaled (Beta) by <@id> (fast)`, or
+    # the same in front; the bold marks.
+    Rule("wrapper", Trait.BOLD | Trait.ANGLE, r'(?s)^\s*"\s*(\*\*.*|[^"]*(?:<@|\*\*)[^"]*)"\s*$', "${1}"),
     Rule("wrapper", Trait.SQUARE, r"^\W*\[\d{5,}[^\]]{0,40}\]"),
     Rule(
         "wrapper",
@@ -95,12 +104,17 @@ FRAME = (
     Rule(
         "wrapper",
         Trait.AT,
-        rf"(?i)\*{{0,2}}\s*{_DASH}\s*(?:{_JOB}\b[^<>@*]{{0,80}})?{_MENTION}{_STATUS}\s*$",
+        rf"(?i)\*{{0,2}}\s*{_DASH}\s*(?:(?:{_JOB}\b[^<>@*]{{0,80}})?{_MENTION}|{_NAMED_JOB}{_ID}){_STATUS}\s*$",
+    ),
+    Rule(
+        "wrapper",
+        Trait.AT,
+        rf"(?i)^\s*{_DASH}\s*(?:{_JOB}\b[^<>@*]{{0,80}}|{_NAMED_JOB}){_ID}(?:\s*{_STATES})*",
     ),
     Rule(
         "wrapper",
         Trait.LEADING_DASH,
-        rf"(?i)\*{{0,2}}\s+{_DASH}\s*(?:image\s*#?\s*\d+|{_JOB}{_STATUS}\s*by){_STATUS}\s*$",
+        rf"(?i)\*{{0,2}}\s+{_DASH}\s*(?:image\s*#?\s*\d+|{_JOB}(?:\s\p{{L}}+)?{_STATUS}\s*by){_STATUS}\s*$",
     ),
     Rule("wrapper", Trait.BOLD, rf"(?i)\*\*\s*(?:{_STATES}\s*)+$"),
     Rule("wrapper", Trait.PAREN, rf"(?i)\((?:waiting to start|paused|stopped)\)\s*(?:{_STATES}\s*)*$"),

@@ -42,6 +42,17 @@ def read(raw: str) -> tuple[str, dict]:
         f"- Pan Left by {ID} (fast)",
         f"- Remix by {ID} (fast)",
         f"- Remix (Strong) by {ID} (fast)",
+        f"- Remaster by {ID} (Open on website for full quality) (fast)",
+        f"- Remastered by {ID} (fast)",
+        f"- Custom Zoom by {ID} (fast)",
+        f"- Blend by {ID} (fast)",
+        f"- Retextured by {ID} (turbo)",
+        f"- Animate (High Motion) by {ID} (relaxed)",
+        f"- Some New Job (Strong) (Beta) by {ID} (fast) (31%)",
+        f"- Upscaled (Creative) by {ID}, fast",
+        "- Pan Left by <@U12345> (fast)",
+        "- Custom Zoom by",
+        "- Remastered by (fast)",
         f"- Image #4 {ID}",
         "- Image #4",
         "- Image 4",
@@ -57,6 +68,7 @@ def read(raw: str) -> tuple[str, dict]:
 @pytest.mark.parametrize("head", ["", "[1660639012345678] ", "<https://s.mj.run/a> "])
 def test_every_tail_is_cut(head, tail):
     assert clean(f"{head}**a red cube --v 5** {tail}") == "a red cube"
+    assert clean(f'"{head}**a red cube --v 5** {tail}"') == "a red cube"
     assert clean(f"{head}**a red cube** {tail}") == "a red cube"
 
 
@@ -73,6 +85,12 @@ def test_every_tail_is_cut(head, tail):
         "Making variations for image #1 with prompt **a red cube** - <@42> (fast)",
         "Upscaling image #2 with **a red cube** - <@42> (31%) (fast)",
         "Rerolling **a red cube --v 5** - <@42> (Waiting to start)",
+        "- Upscaled by <@1> (fast) **a red cube**",
+        "- Image #1 <@U12345> **a red cube** - Custom Zoom by <@1> (fast)",
+        '"a red cube --v 4 - Pan Left by <@123> (fast)"',
+        "<@U12345> a red cube <@W0G9QF9C6>",
+        "<@U12345|somebody> a red cube <#C024BE91L|general>",
+        "a red <@UABCDEF cube",
         "[](https://cdn.example/x.png) a red cube",
         '!dream "a red cube" -s50 -W512 -H 512 -C7.5',
         "/imagine a red cube",
@@ -113,6 +131,9 @@ def test_what_joins_two_prompts_becomes_a_comma():
     "text",
     [
         "a car (fast)",
+        "a cube - Portrait by Rembrandt",
+        "a cube - Upscaled by somebody",
+        "a 5 < @ > 3 face",
         "a glass of milk (31%)",
         "a cube (the red one)",
         "PRISON BREAK POSTER",
