@@ -141,7 +141,7 @@ class _Work:
         self.text.scatter(self._open, sheet.text.filter(changed))
 
     def _keep(self, sheet: "_Sheet", needs: Trait, read: Callable[[pl.Series], pl.DataFrame]) -> None:
-        """Read the fields of rows with a trait; what an earlier sweep has found stays."""
+        """Read the fields of rows with a trait; what has been found before stays, and of `negative` both."""
         rows = np.flatnonzero(sheet.traits & needs)
         if not len(rows):
             return
@@ -155,7 +155,14 @@ class _Work:
                 column = _clean_negatives(column)
             found = column.gather(index)
             known = self._fields.get(column.name)
-            self._fields[column.name] = found if known is None else known.zip_with(known.is_not_null(), found)
+            self._fields[column.name] = found if known is None else _both(known, found)
+
+
+def _both(known: pl.Series, found: pl.Series) -> pl.Series:
+    """What was known where it was; of texts one after the other."""
+    if known.name == "negative":
+        return pl.select(pl.concat_str(known, found, separator=", ", ignore_nulls=True)).to_series()
+    return known.zip_with(known.is_not_null(), found)
 
 
 def _clean_negatives(texts: pl.Series) -> pl.Series:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from prompts.rules import LISTED, MARK, NEGATIVE, NUMBER, SETTINGS, WEIGHTED_PART, WEIGHTED_WORDS
+from prompts.rules import LISTED, MARK, NEGATIVE, NUMBER, SETTINGS, UNWANTED_PARTS, WEIGHTED_PART, WEIGHTED_WORDS
 
 PARAMETERS = pl.Struct(
     {
@@ -20,7 +20,7 @@ PARAMETERS = pl.Struct(
 * `aspect`: "16:9", of `--ar 16:9`, `--aspect 16/9`, `Size: 512x768`; as it was written, not reduced.
 * `version`: "5.2", of `--v 5.2`; "niji 6" or "niji", of `--niji 6`.
 * `seed`, `stylize` and `style` ("raw"): of `--seed`, `--s` and `--style`; `Seed: 1`.
-* `negative`: what must not be seen, of `--no` or `Negative prompt:`; cleaned like a prompt.
+* `negative`: what must not be seen, of `--no`, `Negative prompt:` or `a ball::-.5`; cleaned like a prompt.
 * `weights`: in the order of the text, of `a::2 b::-.5` (1 where there is no number) and `(a:1.3)`.
 """
 
@@ -62,11 +62,15 @@ def read_parameters(texts: pl.Series) -> pl.DataFrame:
 
 
 def read_weights(texts: pl.Series) -> pl.DataFrame:
-    """The numbers of `a::2 b::` and `(a:1.3)`; null where there are none."""
+    """`weights` of `PARAMETERS`, and `negative`, the parts that weigh less than nothing; null where there are none."""
     written = texts.str.extract_all(f"(?:{WEIGHTED_PART}|{WEIGHTED_WORDS})")
     number = pl.element().str.extract(rf"(-?{NUMBER})\s?\)?$").cast(pl.Float32).fill_null(1.0)
     weights = written.list.eval(number)
-    return pl.select(weights=pl.when(weights.list.len() > 0).then(weights))
+    runs = texts.str.extract_all(UNWANTED_PARTS).list.eval(pl.element().str.extract(UNWANTED_PARTS, 2))
+    parts = runs.list.join(" ").str.replace_all(WEIGHTED_PART, ", ")
+    return pl.select(
+        weights=pl.when(weights.list.len() > 0).then(weights), negative=pl.when(runs.list.len() > 0).then(parts)
+    )
 
 
 def _option(names: str, value: str) -> pl.Expr:

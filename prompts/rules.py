@@ -91,8 +91,8 @@ CHARACTERS = (
 """After compatibility forms (NFKC)."""
 
 FRAME = (
-    # Quotes around all; task number; the sentence before the prompt; the tail `** - Upscaled (Beta) by <@id> (fast)`, or
-    # the same in front; the bold marks.
+    # Quotes around all; task number; the sentence before the prompt; the tail `** - Upscaled (Beta) by <@id> (fast)`,
+    # or the same in front; the bold marks.
     Rule("wrapper", Trait.BOLD | Trait.ANGLE, r'(?s)^\s*"\s*(\*\*.*|[^"]*(?:<@|\*\*)[^"]*)"\s*$', "${1}"),
     Rule("wrapper", Trait.SQUARE, r"^\W*\[\d{5,}[^\]]{0,40}\]"),
     Rule(
@@ -192,13 +192,17 @@ PARAMETERS_OFF = (
 )
 
 WEIGHTED_PART = rf"\s*:\s?:\s*-?{NUMBER}?"
+UNWANTED_PART = rf"(?:[^:]|:\s?[^:\s])*:\s?:\s*-{NUMBER}"
+UNWANTED_PARTS = rf"(^|:\s?:\s*{NUMBER}?)((?:{UNWANTED_PART})+)"
+"""What is not to be seen, after the part before it."""
 _INSIDE = r"[^():]*[^():\s\d]"
 WEIGHTED_WORDS = rf"\(({_INSIDE})\s*:\s?{NUMBER}\s?\)"
 
 _HIDING = Trait.BREAK | Trait.PAREN | Trait.SQUARE | Trait.CURLY | Trait.BACKSLASH
 
 WEIGHTS = (
-    # `a cube::2 a ball::-.5`, `<lora:name:0.8>`, `(a cube:1.3)`, `((a cube))`, `[a cube]`.
+    # `a cube::2 a ball::.5`, `a ball::-.5`, `<lora:name:0.8>`, `(a cube:1.3)`, `((a cube))`, `[a cube]`.
+    Rule("weights", Trait.PAIRED_COLONS, UNWANTED_PARTS, "${1}"),
     Rule("weights", Trait.PAIRED_COLONS, WEIGHTED_PART, ", "),
     Rule("weights", Trait.ANGLE, r"(?i)<(?:lora|hypernet|lyco|lycoris):[^<>]*>"),
     Rule("weights", Trait.BACKSLASH, r"\\([()\[\]{}])", "${1}"),

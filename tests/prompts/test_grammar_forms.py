@@ -189,7 +189,7 @@ def test_parts_in_every_order_leave_the_same():
         ("a cube --no text --v 5 --no a well-lit room", {"negative": "text, a well-lit room", "version": "5"}),
         ("a cube --no text by @somebody, https://a.example/b", {"negative": "text by"}),
         ("a cube --no", {}),
-        ("a cube::2 a ball::-.5", {"weights": [2.0, -0.5]}),
+        ("a cube::2 a ball::-.5", {"weights": [2.0, -0.5], "negative": "a ball"}),
         ("a cube:: a ball::3", {"weights": [1.0, 3.0]}),
         ("(a cube:1.5), a ball", {"weights": [1.5]}),
         ("a cube --tile --hd --q .5 --iw 2 --chaos 10", {}),
@@ -267,3 +267,20 @@ def test_parameters_are_taken_off_where_they_stand():
 
 def test_web_settings_beside_parameters_keep_the_negative_whole():
     assert read("a cube\nNegative prompt: blurry --ar 3:2") == ("a cube", {"negative": "blurry", "aspect": "3:2"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "negative"),
+    [
+        ("mossy frog statue::2 swamp::-0.5", "mossy frog statue", "swamp"),
+        ("swamp::-0.5 mossy frog statue::2", "mossy frog statue", "swamp"),
+        ("a frog::2 swamp::-0.5 mist::-1 moss::1", "a frog, moss", "swamp, mist"),
+        ("a frog:: swamp: :-.5 moss", "a frog, moss", "swamp"),
+        ("a frog::2 a 1:2 model, seen: twice::-1", "a frog", "a 1:2 model, seen: twice"),
+        ("a frog::2 swamp::-0.5 --no mist --v 5", "a frog", "mist, swamp"),
+        ("a frog::2 swamp::0.5", "a frog, swamp", None),
+    ],
+)
+def test_what_weighs_less_than_nothing_is_not_to_be_seen(raw, text, negative):
+    found, parameters = read(raw)
+    assert (found, parameters.get("negative")) == (text, negative)
