@@ -14,8 +14,11 @@ from prompts.traits import Trait, traits_of
 SWEEPS = 6
 """How often the rules may find something new in what they have left."""
 
-FLAGS = ("control", "email", "link", "mention", "parameters", "tangled", "weights", "wrapper")
-"""`tangled`: the rules went on finding something; only the words of such a text are left."""
+FLAGS = (
+    *("address", "control", "email", "link", "markup", "mention", "parameters", "phone", "tangled", "weights"),
+    "wrapper",
+)
+"""`address`: of a machine; `tangled`: the rules went on finding something; only the words of such a text are left."""
 
 LONG_NUMBER = r"\d{16,}"
 
@@ -42,7 +45,7 @@ def clean_texts(texts: pl.Series) -> pl.DataFrame:
 
 
 def redact_texts(texts: pl.Series) -> pl.Series:
-    """A column without links, addresses, mentions and ids, else as it was: for rows that are refused, but kept."""
+    """A column without what is `REDACTION`'s, else as it was: for rows that are refused, but kept."""
     sheet = _Sheet(texts, _traits_of_raw(texts))
     sheet.apply(REDACTION)
     return sheet.text
@@ -57,7 +60,7 @@ def tidy_texts(texts: pl.Series) -> pl.Series:
     """Only compatibility forms, control characters and spacing: for prompts that are to stay as they were published."""
     return (
         texts.str.normalize("NFKC")
-        .str.replace_all(r"[\p{Cc}\s]+", " ")
+        .str.replace_all(r"[\p{Cc}\s\x{200B}]+", " ")
         .str.replace_all(r"\p{Cf}", "")
         .str.strip_chars()
     )

@@ -54,7 +54,28 @@ _WORDY = r"(?:style|sref|cref|oref|iref|sv|profile|personalize|p)"
 _SHORT = r"(?:ar|aspect|v|q|s|c|iw|seed|w|h|n)"
 _HOSTS = r"com|net|org|io|run|gg|me|co|ai|app|dev|tv|ly|ru|de|uk|fr|jp|cn|info|xyz"
 _LOCAL_PART = r"(?i)(?:mailto:\s*)?[\w.+%'~^-]+\s?"
-_DOMAIN = r"\s?[\w-]+(?:\.[\w-]+)*\.\p{L}{2,}"
+_DOT = r"(?:\.|\s?[\[(]\s?(?:dot|\.)\s?[\])]\s?)"
+_DOMAIN = rf"\s?[\w-]+(?:{_DOT}[\w-]+)*{_DOT}\p{{L}}{{2,}}"
+_PHONE = (
+    # +49 30 1234567
+    r"\+(?:[\s().-]{0,2}[0-9]){8,15}\b"
+    # (555) 123-4567, 1-800-555-0199
+    r"|(?:\b1[\s.-])?(?:\([2-9][0-9]{2}\)\s?|\b[2-9][0-9]{2}[\s.-])[0-9]{3}[\s.-][0-9]{4}\b"
+    # 030 1234567, 020 7946 0958, 06 12 34 56 78
+    r"|\b0[0-9]{1,4}[\s/-][0-9]{3,4}[\s-]?[0-9]{3,5}\b|\b0[0-9](?:[\s.-][0-9]{2}){4}\b"
+    r"|\b(?i:tel|telephone|phone|call|mobile|whatsapp|fax)\b[\s.:]*[0-9(][0-9\s().-]{5,}[0-9]\b"
+)
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_HEX = r"[0-9a-f]{1,4}:"
+_IPV6 = (
+    rf"(?i)\b(?:(?:{_HEX}){{7}}|(?:[23][0-9a-f]{{3}}:[0-9a-f]{{1,4}}|fe80|f[cd][0-9a-f]{{2}}):(?:[0-9a-f]{{0,4}}:){{1,5}})"
+    r"[0-9a-f]{1,4}\b"
+)
+_TAGS = (
+    r"(?:a|b|big|blockquote|body|br|button|center|code|div|em|font|footer|form|h[1-6]|head|header|hr|html|i|iframe|img"
+    r"|input|kbd|label|li|link|main|mark|meta|nav|ol|p|pre|s|samp|script|section|small|span|strike|strong|style|sub|sup"
+    r"|svg|table|tbody|td|th|thead|title|tr|tt|u|ul|video)"
+)
 
 REDACTION = (
     # Also when tokenised apart: `http : / / a.b`.
@@ -72,8 +93,11 @@ REDACTION = (
     Rule("mention", Trait.HASH, r"\b\w{2,32}#\d{4}\b"),
     # A user or message id whose brackets were lost.
     Rule("mention", Trait.LONG_NUMBER, r"\d{16,}"),
+    Rule("phone", Trait.NUMBERS, _PHONE),
+    Rule("address", Trait.NUMBERS, rf"\b(?:{_BYTE}\.){{3}}{_BYTE}\b(?::[0-9]{{1,5}}\b)?"),
+    Rule("address", Trait.COLON, _IPV6),
 )
-"""What must not stay of anybody: links, e-mail addresses, mentions and ids."""
+"""What must not stay of anybody: links, e-mail and IP addresses, mentions, ids and telephone numbers."""
 
 CHARACTERS = (
     # Escapes of HTML first: `&lt;@1&gt;` is a mention.
@@ -86,7 +110,16 @@ CHARACTERS = (
     Rule(None, Trait.AMPERSAND, r"&(?:#160|nbsp);"),
     Rule("control", Trait.CONTROL, r"\x1b\[[0-9;?]*[A-Za-z]", ""),  # colours of a terminal
     Rule("control", Trait.CONTROL, r"[\p{Cc}--\t\n\r]|[\u{FFFD}\p{Co}]|\p{Zl}|\p{Zp}"),
+    # The space of no width parts words; all others join letters or turn them.
+    Rule("control", Trait.FOREIGN, r"\x{200B}+"),
     Rule("control", Trait.FOREIGN, r"\p{Cf}", ""),
+    # What of a line's end is left by who wrote it down twice.
+    Rule("control", Trait.BACKSLASH, r"(?:\\+[nr])+", "\n"),
+    Rule(
+        "markup",
+        Trait.ANGLE | Trait.AMPERSAND | Trait.CONTROL | Trait.FOREIGN,
+        rf"(?i)<\|\s?\w{{1,30}}\s?\|>|</?{_TAGS}(?:\s+[\w:-]+\s*=[^<>]*)?\s*/?>|<!--[^<>]*-->",
+    ),
 )
 """After compatibility forms (NFKC)."""
 

@@ -46,6 +46,7 @@ class Trait(IntFlag):
     MARKS = auto()  # a comma or semicolon after another
     EDGES = auto()  # signs at the start or end that belong to no word
     QUOTED = auto()  # quotation marks at both ends
+    NUMBERS = auto()  # seven digits in all, or three of them before a full stop
 
 
 _SINGLE = {"&": Trait.AMPERSAND, "@": Trait.AT, "#": Trait.HASH, "<": Trait.ANGLE, "[": Trait.SQUARE}
@@ -63,6 +64,7 @@ _WWW, _LONG_NUMBER, _LAST_DIGIT = int(Trait.WWW), int(Trait.LONG_NUMBER), int(Tr
 _LEADING_DASH, _DASHES, _WIDE_DASH = int(Trait.LEADING_DASH), int(Trait.DASHES), int(Trait.WIDE_DASH)
 _EMPTY, _SPACES, _SPACED_MARK = int(Trait.EMPTY), int(Trait.SPACES), int(Trait.SPACED_MARK)
 _MARKS, _EDGES, _QUOTED, _FOREIGN_ALL = int(Trait.MARKS), int(Trait.EDGES), int(Trait.QUOTED), int(_OF_FOREIGN)
+_NUMBERS = int(Trait.NUMBERS)
 _BYTES_OF_BREAK = tuple(b"BREAK")
 
 
@@ -103,7 +105,8 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
         if start == end:
             continue
         bits = np.uint32(0)
-        digits = 0
+        digits = 0  # one after the other
+        numerals = dotted = 0  # in all
         blank = True  # the byte before is white space, or there is none
         ink = np.uint8(0)  # the last byte that is no white space
         i = start
@@ -117,6 +120,7 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 continue
             if 48 <= c <= 57:
                 digits += 1
+                numerals += 1
                 if digits == 16:
                     bits |= np.uint32(_LONG_NUMBER)
                 blank, ink = False, c
@@ -168,6 +172,7 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 if blank and i > start:
                     bits |= np.uint32(_SPACED_MARK)
                 if c == 46:
+                    dotted += 48 <= ink <= 57
                     if ink | 32 == 119 and (blank or (i - 2 >= start and data[i - 2] | 32 == 119)):
                         bits |= np.uint32(_WWW)
                     if i > start and i + 1 < end and (alnum[data[i - 1]] or data[i - 1] == 45):
@@ -182,6 +187,8 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
             bits |= np.uint32(_SCHEME)
         if 48 <= ink <= 57:
             bits |= np.uint32(_LAST_DIGIT)
+        if numerals >= 7 or dotted >= 3:
+            bits |= np.uint32(_NUMBERS)
         first, last = data[start], data[end - 1]
         if edge[first] or edge[last]:
             bits |= np.uint32(_EDGES)

@@ -124,7 +124,7 @@ def test_whatever_comes_in_is_clean_or_recognised_as_not(raw):
 def test_redaction_leaves_nothing_for_itself(raw):
     redacted = redact_texts(pl.Series(raw, dtype=pl.String))
     assert not any(re.search(r"https?://\w|<@\d", text) for text in redacted)
-    assert {rule.flag for rule in REDACTION} == {"link", "email", "mention"}
+    assert {rule.flag for rule in REDACTION} == {"link", "email", "address", "mention", "phone"}
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,7 +5,7 @@ from itertools import permutations
 import polars as pl
 import pytest
 
-from prompts.clean import clean, clean_texts
+from prompts.clean import clean, clean_texts, redact_texts
 from prompts.parameters import PARAMETERS
 
 ID = "<@123456789012345678>"
@@ -284,3 +284,65 @@ def test_web_settings_beside_parameters_keep_the_negative_whole():
 def test_what_weighs_less_than_nothing_is_not_to_be_seen(raw, text, negative):
     found, parameters = read(raw)
     assert (found, parameters.get("negative")) == (text, negative)
+
+
+@pytest.mark.parametrize(
+    ("raw", "flag"),
+    [
+        ("<|startoftext|>a red cube<|endoftext|>", "markup"),
+        ("a <b>red</b> cube<br/>", "markup"),
+        ("a &lt;b&gt;red&lt;/b&gt; cube", "markup"),
+        ("<a href='x'>a red</a> cube <!-- done -->", "markup"),
+        ('<p class="x">a red cube</P>', "markup"),
+        (r"a red\ncube", "control"),
+        (r"a red\\r\\n\\ncube\n", "control"),
+        ("a\u200bred\u200bcube", "control"),
+        ("a red\u200b cube", "control"),
+        ("a re\u200dd cu\u2060be", "control"),
+        ("a red cube +49 (0)30 123 45 67", "phone"),
+        ("a red cube (555) 123-4567", "phone"),
+        ("a red cube 1-800-555-0199", "phone"),
+        ("a red cube 555.123.4567", "phone"),
+        ("a red cube 020 7946 0958", "phone"),
+        ("a red cube 06 12 34 56 78", "phone"),
+        ("a red cube, call: 555-0199", "phone"),
+        ("a red cube 192.168.0.1", "address"),
+        ("a red cube 10.0.0.255:8080", "address"),
+        ("a red cube 2001:db8::ff00:42:8329", "address"),
+        ("a red cube fe80::1", "address"),
+        ("a red cube bob [at] foo [dot] io", "email"),
+        ("a red cube bob.b (at) foo.bar (dot) io", "email"),
+        ("a red cube bob@foo[.]io", "email"),
+    ],
+)
+def test_what_no_prompt_means_is_taken_out(raw, flag):
+    row = clean_texts(pl.Series([raw])).row(0, named=True)
+    assert (row["text"], row["flags"]) == ("a red cube", [flag])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a heart <3 and a <thing>",
+        "a <cat sitting> here",
+        "a cube, 3840 x 2160, 1990-2000, 16:9",
+        "built 2023-04-05, 100 000 000 pieces",
+        "version 1.2.3, f/2.8, 24-70mm 1:2.8",
+        "a plate with 4294967295 on it",
+        "call of duty 2003 2005",
+        "a face, cafe 4:3",
+        "a flag of 12.05.1999",
+    ],
+)
+def test_plain_numbers_and_signs_stay(text):
+    assert read(text) == (text, {})
+
+
+def test_joined_emoji_and_scripts_get_no_gaps():
+    assert clean("an astronaut 🧑\u200d🚀") == "an astronaut 🧑🚀"
+    assert clean("می\u200cخواهم") == "میخواهم"
+
+
+def test_no_telephone_number_or_ip_address_stays_in_a_row_that_is_refused():
+    left = redact_texts(pl.Series(["x 10.0.0.1, +49 30 1234567, <@U12345>"]))
+    assert left[0].split() == ["x", ",", ","]
