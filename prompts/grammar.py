@@ -7,7 +7,7 @@ import polars as pl
 
 from prompts.normalise import normalise_texts
 from prompts.parameters import PARAMETERS, read_parameters, read_weights
-from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, REDACTION, TIDY, WEIGHTS, Rule
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, NAMES, PARAMETERS_OFF, REDACTION, TIDY, WEIGHTS, Rule
 from prompts.strings import series_of, strings_of
 from prompts.traits import Trait, traits_of
 
@@ -24,7 +24,7 @@ LONG_NUMBER = r"\d{16,}"
 
 _BITS = {name: 1 << index for index, name in enumerate(FLAGS)}
 _SETS = [[name for name in FLAGS if bits & _BITS[name]] for bits in range(1 << len(FLAGS))]
-_GRAMMAR = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
+_GRAMMAR = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *NAMES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
 _ANY = np.bitwise_or.reduce([np.uint32(rule.needs) for rule in _GRAMMAR])
 
 
@@ -129,6 +129,8 @@ class _Work:
         sheet.apply(INSIDE)
         sheet.look_again()
         sheet.apply(DASHES)
+        sheet.look_again()
+        sheet.apply(NAMES)
         sheet.look_again()
         if read:
             self._keep(sheet, Trait.CONTROL | Trait.COLON, read_parameters)

@@ -66,17 +66,19 @@ def read_weights(texts: pl.Series) -> pl.DataFrame:
     written = texts.str.extract_all(f"(?:{WEIGHTED_PART}|{WEIGHTED_WORDS})")
     number = pl.element().str.extract(rf"(-?{NUMBER})\s?\)?$").cast(pl.Float32).fill_null(1.0)
     weights = written.list.eval(number)
-    runs = texts.str.extract_all(UNWANTED_PARTS).list.eval(pl.element().str.extract(UNWANTED_PARTS, 2))
-    parts = runs.list.join(" ").str.replace_all(WEIGHTED_PART, ", ")
-    return pl.select(
-        weights=pl.when(weights.list.len() > 0).then(weights), negative=pl.when(runs.list.len() > 0).then(parts)
-    )
+    return pl.select(weights=pl.when(weights.list.len() > 0).then(weights), negative=_unwanted(texts))
+
+
+def _unwanted(texts: pl.Series) -> pl.Series:
+    rows = texts.str.contains(r":\s*-").arg_true()
+    runs = texts.gather(rows).str.extract_all(UNWANTED_PARTS).list.eval(pl.element().str.extract(UNWANTED_PARTS, 2))
+    parts = runs.list.join(" ").str.replace_all(WEIGHTED_PART, ", ").replace("", None)
+    return pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(rows, parts)
 
 
 def _option(names: str, value: str) -> pl.Expr:
     """What the last of `--name value` says."""
-    written = pl.col("tail").str.extract_all(rf"(?i){MARK}(?:{names})\s*=?\s*(?:{value})")
-    return written.list.last().str.extract(rf"(?i)({value})$")
+    return pl.col("tail").str.extract(rf"(?is)^.*{MARK}(?:{names})\s*=?\s*({value})")
 
 
 def _setting(name: str, value: str) -> pl.Expr:

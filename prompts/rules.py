@@ -29,7 +29,7 @@ _JOB = (
     r"(?:upscaled|upscaling|variations?|remix(?:ed)?|remaster(?:ed)?|image\s*#\s*\d+|(?:custom\s+)?zoom|pan|make|vary"
     r"|redo|reroll|inpaint|outpaint|blend|retextured?|animated?)"
 )
-_NAMED_JOB = r"(?-i:\p{Lu})\p{L}+(?:\s(?-i:\p{Lu})\p{L}+){0,3}(?:\s*\([^()]{0,40}\)){0,2}\s*by\s*"
+_NAMED_JOB = r"(?-i:[A-Z][a-z]+(?:\s[A-Z][a-z]+){0,3})(?:\s*\([^()]{0,40}\)){0,2}\s*by\s*"
 """Of any name, where an id follows: platforms find new ones."""
 _DASH = "[-\u2010\u2011\u2012\u2013\u2014\u2015\u2212]"
 _WIDE_DASH = "[\u2010\u2012\u2013\u2014\u2015\u2212]"
@@ -40,7 +40,9 @@ _NUMERIC = (
     r"|width|exp|bs|mp|video|hd|motion|steps|cfg|cfg_scale)"
 )
 _CODE = r"(?:\d+|random|raw|[a-z]*\d\w*|cute|expressive|scenic|original)"
-_VALUED = rf"(?:{_NUMERIC}\s*=?\s*{_VALUE}|(?:profile|personalize)\s+{_CODE}|motion\s+(?:low|high)|end\s+loop)\b"
+_END = r"(?-u:\b)"
+"""Of a word of ASCII; the boundary of all words is slow beside other letters."""
+_VALUED = rf"(?:{_NUMERIC}\s*=?\s*{_VALUE}|(?:profile|personalize)\s+{_CODE}|motion\s+(?:low|high)|end\s+loop){_END}"
 _NO_WORDS = r"(?:niji|ar|iw|cw|ow|sref|cref|oref|iref|testp|upbeta|uplight|upanime|sameseed|stylize)"
 """Names that nobody writes for anything else."""
 _SHORT_WORDS = r"(?:v|q|s|c|w|h|r|p|n|hd|sv|sw|bs|mp|exp|style|no)"
@@ -63,7 +65,7 @@ _PHONE = (
     r"|(?:\b1[\s.-])?(?:\([2-9][0-9]{2}\)\s?|\b[2-9][0-9]{2}[\s.-])[0-9]{3}[\s.-][0-9]{4}\b"
     # 030 1234567, 020 7946 0958, 06 12 34 56 78
     r"|\b0[0-9]{1,4}[\s/-][0-9]{3,4}[\s-]?[0-9]{3,5}\b|\b0[0-9](?:[\s.-][0-9]{2}){4}\b"
-    r"|\b(?i:tel|telephone|phone|call|mobile|whatsapp|fax)\b[\s.:]*[0-9(][0-9\s().-]{5,}[0-9]\b"
+    r"|\b(?i:tel|telephone|phone|call|mobile|whatsapp|fax)\b[\s.:]*(?:[\s().-]{0,2}[0-9]){7,15}\b"
 )
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 _HEX = r"[0-9a-f]{1,4}:"
@@ -90,12 +92,12 @@ REDACTION = (
     Rule("mention", Trait.ANGLE, r"<(?:@[!&]?|#)\s?\d*\s?>?"),
     Rule("mention", Trait.ANGLE, r"<a?:\w+:\d*>"),
     Rule("mention", Trait.AT, r"@[\w.]+(?:\s?#\d{4})?"),
-    Rule("mention", Trait.HASH, r"\b\w{2,32}#\d{4}\b"),
+    Rule("mention", Trait.HASH, r"\b\w{2,}#\d{4}\b"),
     # A user or message id whose brackets were lost.
     Rule("mention", Trait.LONG_NUMBER, r"\d{16,}"),
     Rule("phone", Trait.NUMBERS, _PHONE),
     Rule("address", Trait.NUMBERS, rf"\b(?:{_BYTE}\.){{3}}{_BYTE}\b(?::[0-9]{{1,5}}\b)?"),
-    Rule("address", Trait.COLON, _IPV6),
+    Rule("address", Trait.NUMBERS | Trait.PAIRED_COLONS, _IPV6),
 )
 """What must not stay of anybody: links, e-mail and IP addresses, mentions, ids and telephone numbers."""
 
@@ -118,7 +120,7 @@ CHARACTERS = (
     Rule(
         "markup",
         Trait.ANGLE | Trait.AMPERSAND | Trait.CONTROL | Trait.FOREIGN,
-        rf"(?i)<\|\s?\w{{1,30}}\s?\|>|</?{_TAGS}(?:\s+[\w:-]+\s*=[^<>]*)?\s*/?>|<!--[^<>]*-->",
+        rf"(?i)<\|\s?[a-z_]{{1,30}}\s?\|>|</?{_TAGS}(?:\s+[a-z:-]+\s*=[^<>]*)?\s*/?>|<!--[^<>]*-->",
     ),
 )
 """After compatibility forms (NFKC)."""
@@ -178,17 +180,16 @@ DASHES = (
     Rule(
         "parameters",
         Trait.WIDE_DASH,
-        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?\s?({_VALUED})",
-        f"${{1}}{MARK}${{2}}",
-    ),
-    Rule(
-        "parameters",
-        Trait.WIDE_DASH,
-        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?((?:sref|cref|oref|iref|no)\s|(?:style|sv|p)\s+{_CODE}\b|niji\b)",
-        f"${{1}}{MARK}${{2}}",
+        rf"(?i)(^|[^\p{{L}}]){_WIDE_DASH}{_DASH}?(?:\s?({_VALUED})"
+        rf"|((?:sref|cref|oref|iref|no)\s|(?:style|sv|p)\s+{_CODE}{_END}|niji{_END}))",
+        f"${{1}}{MARK}${{2}}${{3}}",
     ),
     Rule("parameters", Trait.LEADING_DASH, rf"(?i)(^|\s)-({_SHORT}\s*{_VALUE})\b", f"${{1}}{MARK}${{2}}"),
-    # A name alone. `--v-neck` is none.
+)
+"""Every parameter with a value gets its mark."""
+
+NAMES = (
+    # `--v-neck` is none.
     Rule("parameters", Trait.DASHES, rf"(?i)--\s?({_NO_WORDS})\b", f"{MARK}${{1}}"),
     Rule(
         "parameters",
@@ -207,9 +208,9 @@ DASHES = (
     Rule(None, Trait.DASHES, r"(^|[\s(\[])-{2,}(\p{L})", "${1}${2}"),
     Rule(None, Trait.DASHES, r"([^\s-])-{2,}(\p{L})", "${1} - ${2}"),
 )
-"""Every parameter gets its mark."""
+"""So does every name alone; what is left is no parameter."""
 
-SETTINGS = r"(?is)\bsteps\s*:\s*\d+\s*,\s*\w[\w ]{0,30}:.*$"
+SETTINGS = r"(?is)\bsteps\s*:\s*\d+\s*,\s*[a-z0-9][a-z0-9 ]{0,30}:.*$"
 NEGATIVE = r"(?is)\bnegative\s+prompts?\s*:(.*)$"
 LISTED = rf"(?i){MARK}no\s[^{MARK}]*"
 
@@ -220,7 +221,7 @@ PARAMETERS_OFF = (
     Rule(
         "parameters",
         Trait.CONTROL,
-        rf"(?i){MARK}(?:no\s[^{MARK}]*|{_WORDY}\b(?:\s+{_CODE}\b)*|{_VALUED}|{_SHORT}\s*{_VALUE}|[a-z_]*)",
+        rf"(?i){MARK}(?:no\s[^{MARK}]*|{_WORDY}\b(?:\s+{_CODE}{_END})*|{_VALUED}|{_SHORT}\s*{_VALUE}|[a-z_]*)",
     ),
 )
 

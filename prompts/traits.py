@@ -46,7 +46,9 @@ class Trait(IntFlag):
     MARKS = auto()  # a comma or semicolon after another
     EDGES = auto()  # signs at the start or end that belong to no word
     QUOTED = auto()  # quotation marks at both ends
-    NUMBERS = auto()  # seven digits in all, or three of them before a full stop
+    NUMBERS = (
+        auto()
+    )  # seven digits in groups close to each other or after a plus, three before full stops, or seven colons
 
 
 _SINGLE = {"&": Trait.AMPERSAND, "@": Trait.AT, "#": Trait.HASH, "<": Trait.ANGLE, "[": Trait.SQUARE}
@@ -55,7 +57,7 @@ _SINGLE |= {":": Trait.COLON}
 
 _OF_FOREIGN = Trait.FOREIGN | Trait.CONTROL | Trait.WWW | Trait.LONG_NUMBER | Trait.LEADING_DASH | Trait.WIDE_DASH
 _OF_FOREIGN |= Trait.LAST_DIGIT | Trait.PAIRED_COLONS
-_OF_FOREIGN |= Trait.EMPTY | Trait.SPACES | Trait.SPACED_MARK | Trait.MARKS | Trait.EDGES | Trait.QUOTED
+_OF_FOREIGN |= Trait.EMPTY | Trait.SPACES | Trait.SPACED_MARK | Trait.MARKS | Trait.EDGES | Trait.QUOTED | Trait.NUMBERS
 
 # Plain integers: the compiler takes them as constants.
 _BOLD, _SLASH, _COLON, _BREAK = int(Trait.BOLD), int(Trait.SLASH), int(Trait.COLON), int(Trait.BREAK)
@@ -106,7 +108,9 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
             continue
         bits = np.uint32(0)
         digits = 0  # one after the other
-        numerals = dotted = 0  # in all
+        near = 0  # digits not far from each other
+        last_digit = start
+        dotted = colons = 0
         blank = True  # the byte before is white space, or there is none
         ink = np.uint8(0)  # the last byte that is no white space
         i = start
@@ -120,7 +124,10 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 continue
             if 48 <= c <= 57:
                 digits += 1
-                numerals += 1
+                near = near + 1 if i - last_digit <= 3 else 1
+                last_digit = i
+                if near >= 7 and (near > digits or (digits < i - start and data[i - digits] == 43)):
+                    bits |= np.uint32(_NUMBERS)
                 if digits == 16:
                     bits |= np.uint32(_LONG_NUMBER)
                 blank, ink = False, c
@@ -156,6 +163,7 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 if i + 1 < end and data[i + 1] == 42:
                     bits |= np.uint32(_BOLD)
             elif c == 58:
+                colons += 1
                 if ink == 58 and (data[i - 1] == 58 or (i - 2 >= start and data[i - 2] == 58)):
                     bits |= np.uint32(_PAIRED_COLONS)
             elif c == 66:
@@ -187,7 +195,7 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
             bits |= np.uint32(_SCHEME)
         if 48 <= ink <= 57:
             bits |= np.uint32(_LAST_DIGIT)
-        if numerals >= 7 or dotted >= 3:
+        if dotted >= 3 or colons >= 7:
             bits |= np.uint32(_NUMBERS)
         first, last = data[start], data[end - 1]
         if edge[first] or edge[last]:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from prompts.clean import REDACTION, clean_texts, has_personal_data, normalise_texts, redact_texts
 from prompts.grammar import LONG_NUMBER, SWEEPS
-from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, TIDY, WEIGHTS
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, NAMES, PARAMETERS_OFF, TIDY, WEIGHTS
 from prompts.sources import SAMPLES
 from prompts.traits import Trait, traits_of
 
-EVERY_RULE = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
+EVERY_RULE = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *NAMES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
 
 SECRETS = ["<@123456789012345678>", "123456789012345678", "https://s.mj.run/secretpath", "secret.name@example.com"]
 
