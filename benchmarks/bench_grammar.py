@@ -17,7 +17,7 @@ import torch
 from benchmarks import report
 from prompts.clean import clean_texts, has_personal_data, normalise_texts, prompt_ids
 from prompts.language import guess_languages
-from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, TIDY, WEIGHTS
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, NAMES, PARAMETERS_OFF, TIDY, WEIGHTS
 
 Result = TypeVar("Result")
 
@@ -94,7 +94,7 @@ def _everything(texts: pl.Series) -> None:
 
 def _plain(texts: pl.Series) -> pl.Series:
     texts = texts.str.normalize("NFKC")
-    for rule in (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY):
+    for rule in (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *NAMES, *PARAMETERS_OFF, *WEIGHTS, *TIDY):
         texts = texts.str.replace_all(rule.pattern, rule.replacement)
     return normalise_texts(texts)
 

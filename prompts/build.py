@@ -24,6 +24,7 @@ from prompts.engine import Engine, engine_of
 from prompts.policy import Policy
 from prompts.prepare import prepare
 from prompts.rows import in_order
+from prompts.scores.revision import revision
 from prompts.searched import Searched, past_of
 from prompts.selection import VERDICTS, Selection, select
 from prompts.shards import Shards
@@ -141,6 +142,7 @@ def _inputs(
     """Digests of everything that determines the content. The corpus's name does not."""
     return {
         "rules": str(RULES),
+        "scorers": revision(scores_of(config)),
         "policy": _policy(config, sources),
         "weights": digest([source.config.weight for source in sources]),
         **{f"source {index}: {source.name}": digest(source.identity()) for index, source in enumerate(sources, 1)},

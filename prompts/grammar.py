@@ -7,21 +7,24 @@ import polars as pl
 
 from prompts.normalise import normalise_texts
 from prompts.parameters import PARAMETERS, read_parameters, read_weights
-from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, REDACTION, TIDY, WEIGHTS, Rule
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, NAMES, PARAMETERS_OFF, REDACTION, TIDY, WEIGHTS, Rule
 from prompts.strings import series_of, strings_of
 from prompts.traits import Trait, traits_of
 
 SWEEPS = 6
 """How often the rules may find something new in what they have left."""
 
-FLAGS = ("control", "email", "link", "mention", "parameters", "tangled", "weights", "wrapper")
-"""`tangled`: the rules went on finding something; only the words of such a text are left."""
+FLAGS = (
+    *("address", "control", "email", "link", "markup", "mention", "parameters", "phone", "tangled", "weights"),
+    "wrapper",
+)
+"""`address`: of a machine; `tangled`: the rules went on finding something; only the words of such a text are left."""
 
 LONG_NUMBER = r"\d{16,}"
 
 _BITS = {name: 1 << index for index, name in enumerate(FLAGS)}
 _SETS = [[name for name in FLAGS if bits & _BITS[name]] for bits in range(1 << len(FLAGS))]
-_GRAMMAR = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
+_GRAMMAR = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *NAMES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
 _ANY = np.bitwise_or.reduce([np.uint32(rule.needs) for rule in _GRAMMAR])
 
 
@@ -42,7 +45,7 @@ def clean_texts(texts: pl.Series) -> pl.DataFrame:
 
 
 def redact_texts(texts: pl.Series) -> pl.Series:
-    """A column without links, addresses, mentions and ids, else as it was: for rows that are refused, but kept."""
+    """A column without what is `REDACTION`'s, else as it was: for rows that are refused, but kept."""
     sheet = _Sheet(texts, _traits_of_raw(texts))
     sheet.apply(REDACTION)
     return sheet.text
@@ -57,7 +60,7 @@ def tidy_texts(texts: pl.Series) -> pl.Series:
     """Only compatibility forms, control characters and spacing: for prompts that are to stay as they were published."""
     return (
         texts.str.normalize("NFKC")
-        .str.replace_all(r"[\p{Cc}\s]+", " ")
+        .str.replace_all(r"[\p{Cc}\s\x{200B}]+", " ")
         .str.replace_all(r"\p{Cf}", "")
         .str.strip_chars()
     )
@@ -127,8 +130,10 @@ class _Work:
         sheet.look_again()
         sheet.apply(DASHES)
         sheet.look_again()
+        sheet.apply(NAMES)
+        sheet.look_again()
         if read:
-            self._keep(sheet, Trait.DASHES | Trait.COLON, read_parameters)
+            self._keep(sheet, Trait.CONTROL | Trait.COLON, read_parameters)
         sheet.apply(PARAMETERS_OFF)
         if read:
             self._keep(sheet, Trait.PAIRED_COLONS | Trait.PAREN, read_weights)
@@ -141,7 +146,7 @@ class _Work:
         self.text.scatter(self._open, sheet.text.filter(changed))
 
     def _keep(self, sheet: "_Sheet", needs: Trait, read: Callable[[pl.Series], pl.DataFrame]) -> None:
-        """Read the fields of rows with a trait; what an earlier sweep has found stays."""
+        """Read the fields of rows with a trait; what has been found before stays, and of `negative` both."""
         rows = np.flatnonzero(sheet.traits & needs)
         if not len(rows):
             return
@@ -155,7 +160,14 @@ class _Work:
                 column = _clean_negatives(column)
             found = column.gather(index)
             known = self._fields.get(column.name)
-            self._fields[column.name] = found if known is None else known.zip_with(known.is_not_null(), found)
+            self._fields[column.name] = found if known is None else _both(known, found)
+
+
+def _both(known: pl.Series, found: pl.Series) -> pl.Series:
+    """What was known where it was; of texts one after the other."""
+    if known.name == "negative":
+        return pl.select(pl.concat_str(known, found, separator=", ", ignore_nulls=True)).to_series()
+    return known.zip_with(known.is_not_null(), found)
 
 
 def _clean_negatives(texts: pl.Series) -> pl.Series:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from prompts.rules import LISTED, NEGATIVE, NUMBER, SETTINGS, WEIGHTED_PART, WEIGHTED_WORDS
+from prompts.rules import LISTED, MARK, NEGATIVE, NUMBER, SETTINGS, UNWANTED_PARTS, WEIGHTED_PART, WEIGHTED_WORDS
 
 PARAMETERS = pl.Struct(
     {
@@ -20,7 +20,7 @@ PARAMETERS = pl.Struct(
 * `aspect`: "16:9", of `--ar 16:9`, `--aspect 16/9`, `Size: 512x768`; as it was written, not reduced.
 * `version`: "5.2", of `--v 5.2`; "niji 6" or "niji", of `--niji 6`.
 * `seed`, `stylize` and `style` ("raw"): of `--seed`, `--s` and `--style`; `Seed: 1`.
-* `negative`: what must not be seen, of `--no` or `Negative prompt:`; cleaned like a prompt.
+* `negative`: what must not be seen, of `--no`, `Negative prompt:` or `a ball::-.5`; cleaned like a prompt.
 * `weights`: in the order of the text, of `a::2 b::-.5` (1 where there is no number) and `(a:1.3)`.
 """
 
@@ -33,20 +33,20 @@ def read_parameters(texts: pl.Series) -> pl.DataFrame:
     """The fields of `PARAMETERS` without `weights`; `negative` as it was written.
 
     Args:
-        texts: whose parameters begin with two hyphens each, or that end as web interfaces print their settings.
+        texts: whose parameters begin with `MARK` each, or that end as web interfaces print their settings.
     """
     # Short, so that what is looked for is looked for in little.
     frame = pl.DataFrame({"text": texts}).select(
         "text",
-        pl.concat_str(pl.lit("--"), pl.col("text").str.splitn("--", 2).struct.field("field_1")).alias("tail"),
+        pl.concat_str(pl.lit(MARK), pl.col("text").str.splitn(MARK, 2).struct.field("field_1")).alias("tail"),
         pl.when(pl.col("text").str.contains(r"(?i)steps\s*:"))
         .then(pl.col("text").str.extract(f"({SETTINGS})"))
         .alias("settings"),
     )
-    niji = pl.when(pl.col("tail").str.contains(r"(?i)--\s?niji")).then(
+    niji = pl.when(pl.col("tail").str.contains(f"(?i){MARK}niji")).then(
         pl.concat_str(pl.lit("niji"), pl.lit(" ") + _option("niji", NUMBER), ignore_nulls=True)
     )
-    negative = pl.col("tail").str.extract_all(LISTED).list.eval(pl.element().str.replace(r"(?i)^--\s?no\s", ""))
+    negative = pl.col("tail").str.extract_all(LISTED).list.eval(pl.element().str.slice(len(f"{MARK}no ")))
     return frame.select(
         aspect=pl.coalesce(_option("ar|aspect", _RATIO), _setting("size", _RATIO))
         .str.replace_all(r"\s", "")
@@ -62,17 +62,23 @@ def read_parameters(texts: pl.Series) -> pl.DataFrame:
 
 
 def read_weights(texts: pl.Series) -> pl.DataFrame:
-    """The numbers of `a::2 b::` and `(a:1.3)`; null where there are none."""
+    """`weights` of `PARAMETERS`, and `negative`, the parts that weigh less than nothing; null where there are none."""
     written = texts.str.extract_all(f"(?:{WEIGHTED_PART}|{WEIGHTED_WORDS})")
     number = pl.element().str.extract(rf"(-?{NUMBER})\s?\)?$").cast(pl.Float32).fill_null(1.0)
     weights = written.list.eval(number)
-    return pl.select(weights=pl.when(weights.list.len() > 0).then(weights))
+    return pl.select(weights=pl.when(weights.list.len() > 0).then(weights), negative=_unwanted(texts))
+
+
+def _unwanted(texts: pl.Series) -> pl.Series:
+    rows = texts.str.contains(r":\s*-").arg_true()
+    runs = texts.gather(rows).str.extract_all(UNWANTED_PARTS).list.eval(pl.element().str.extract(UNWANTED_PARTS, 2))
+    parts = runs.list.join(" ").str.replace_all(WEIGHTED_PART, ", ").replace("", None)
+    return pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(rows, parts)
 
 
 def _option(names: str, value: str) -> pl.Expr:
     """What the last of `--name value` says."""
-    written = pl.col("tail").str.extract_all(rf"(?i)--\s?(?:{names})\s*=?\s*(?:{value})")
-    return written.list.last().str.extract(rf"(?i)({value})$")
+    return pl.col("tail").str.extract(rf"(?is)^.*{MARK}(?:{names})\s*=?\s*({value})")
 
 
 def _setting(name: str, value: str) -> pl.Expr:
@@ -80,4 +86,6 @@ def _setting(name: str, value: str) -> pl.Expr:
 
 
 def _block(pattern: str) -> pl.Expr:
-    return pl.when(pl.col("text").str.contains(":", literal=True)).then(pl.col("text").str.extract(pattern))
+    return pl.when(pl.col("text").str.contains(":", literal=True)).then(
+        pl.col("text").str.extract(pattern).str.replace_all(MARK, "--", literal=True)
+    )

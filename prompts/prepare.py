@@ -16,6 +16,7 @@ from infra.progress import console
 from prompts.beside import one_ahead
 from prompts.clean import RULES
 from prompts.engine import ROWS, Engine
+from prompts.scores.revision import revision
 from prompts.sources import Shard, Source
 
 _FOLDER = ".prepared"
@@ -75,9 +76,14 @@ def prepare_shard(shard: Shard, name: str, scores: Sequence[str], root: Path, en
 
     Returns:
         A folder of Parquet files of `describe`'s columns, `engine.ROWS`. The same shard has the same folder, whatever
-        source it is of.
+        source it is of, until a scorer is changed.
     """
-    inputs = {"shard": digest(dict(shard.key)), "rules": str(RULES), "scores": digest(sorted(scores))}
+    inputs = {
+        "shard": digest(dict(shard.key)),
+        "rules": str(RULES),
+        "scores": digest(sorted(scores)),
+        "scorers": revision(scores),
+    }
     folder = root / _FOLDER / digest(inputs)[:16]
     once = partial(
         finish, folder, kind="prepared shard", inputs=inputs, build=partial(_prepare, shard, name, scores, engine)

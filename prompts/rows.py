@@ -26,7 +26,7 @@ REASONS = {
     "missing": "the text field is absent or null",
     "not_text": "the text field is no string",
     "empty": "no letter or digit is left after cleaning",
-    "personal_data": "something like a user id, a link or an e-mail address is left after cleaning",
+    "personal_data": "something like a user id, a link, an address or a telephone number is left after cleaning",
     "n_words": "more or fewer words than the recipe allows",
     "clip_tokens": "more or fewer tokens of CLIP than the recipe allows",
     "gibberish": "keyboard mashing, hashes, encoded data",

@@ -17,7 +17,7 @@ class Trait(IntFlag):
     """What a text holds. What is foreign has all traits that other scripts' digits, spaces and signs could cause."""
 
     FOREIGN = auto()  # more than ASCII, Latin-1 letters, typographic quotes and dashes
-    CONTROL = auto()  # control characters, except tab and line ends
+    CONTROL = auto()  # control characters, except tab and line ends; once they are off, a mark of the grammar
     AMPERSAND = auto()
     BOLD = auto()  # **
     AT = auto()
@@ -46,6 +46,9 @@ class Trait(IntFlag):
     MARKS = auto()  # a comma or semicolon after another
     EDGES = auto()  # signs at the start or end that belong to no word
     QUOTED = auto()  # quotation marks at both ends
+    NUMBERS = (
+        auto()
+    )  # seven digits in groups close to each other or after a plus, three before full stops, or seven colons
 
 
 _SINGLE = {"&": Trait.AMPERSAND, "@": Trait.AT, "#": Trait.HASH, "<": Trait.ANGLE, "[": Trait.SQUARE}
@@ -54,7 +57,7 @@ _SINGLE |= {":": Trait.COLON}
 
 _OF_FOREIGN = Trait.FOREIGN | Trait.CONTROL | Trait.WWW | Trait.LONG_NUMBER | Trait.LEADING_DASH | Trait.WIDE_DASH
 _OF_FOREIGN |= Trait.LAST_DIGIT | Trait.PAIRED_COLONS
-_OF_FOREIGN |= Trait.EMPTY | Trait.SPACES | Trait.SPACED_MARK | Trait.MARKS | Trait.EDGES | Trait.QUOTED
+_OF_FOREIGN |= Trait.EMPTY | Trait.SPACES | Trait.SPACED_MARK | Trait.MARKS | Trait.EDGES | Trait.QUOTED | Trait.NUMBERS
 
 # Plain integers: the compiler takes them as constants.
 _BOLD, _SLASH, _COLON, _BREAK = int(Trait.BOLD), int(Trait.SLASH), int(Trait.COLON), int(Trait.BREAK)
@@ -63,6 +66,7 @@ _WWW, _LONG_NUMBER, _LAST_DIGIT = int(Trait.WWW), int(Trait.LONG_NUMBER), int(Tr
 _LEADING_DASH, _DASHES, _WIDE_DASH = int(Trait.LEADING_DASH), int(Trait.DASHES), int(Trait.WIDE_DASH)
 _EMPTY, _SPACES, _SPACED_MARK = int(Trait.EMPTY), int(Trait.SPACES), int(Trait.SPACED_MARK)
 _MARKS, _EDGES, _QUOTED, _FOREIGN_ALL = int(Trait.MARKS), int(Trait.EDGES), int(Trait.QUOTED), int(_OF_FOREIGN)
+_NUMBERS = int(Trait.NUMBERS)
 _BYTES_OF_BREAK = tuple(b"BREAK")
 
 
@@ -103,7 +107,10 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
         if start == end:
             continue
         bits = np.uint32(0)
-        digits = 0
+        digits = 0  # one after the other
+        near = 0  # digits not far from each other
+        last_digit = start
+        dotted = colons = 0
         blank = True  # the byte before is white space, or there is none
         ink = np.uint8(0)  # the last byte that is no white space
         i = start
@@ -117,6 +124,10 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 continue
             if 48 <= c <= 57:
                 digits += 1
+                near = near + 1 if i - last_digit <= 3 else 1
+                last_digit = i
+                if near >= 7 and (near > digits or (digits < i - start and data[i - digits] == 43)):
+                    bits |= np.uint32(_NUMBERS)
                 if digits == 16:
                     bits |= np.uint32(_LONG_NUMBER)
                 blank, ink = False, c
@@ -152,6 +163,7 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 if i + 1 < end and data[i + 1] == 42:
                     bits |= np.uint32(_BOLD)
             elif c == 58:
+                colons += 1
                 if ink == 58 and (data[i - 1] == 58 or (i - 2 >= start and data[i - 2] == 58)):
                     bits |= np.uint32(_PAIRED_COLONS)
             elif c == 66:
@@ -168,6 +180,7 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
                 if blank and i > start:
                     bits |= np.uint32(_SPACED_MARK)
                 if c == 46:
+                    dotted += 48 <= ink <= 57
                     if ink | 32 == 119 and (blank or (i - 2 >= start and data[i - 2] | 32 == 119)):
                         bits |= np.uint32(_WWW)
                     if i > start and i + 1 < end and (alnum[data[i - 1]] or data[i - 1] == 45):
@@ -182,6 +195,8 @@ def _scan(data, offsets, classes, edge, alnum):  # pragma: no cover - compiled
             bits |= np.uint32(_SCHEME)
         if 48 <= ink <= 57:
             bits |= np.uint32(_LAST_DIGIT)
+        if dotted >= 3 or colons >= 7:
+            bits |= np.uint32(_NUMBERS)
         first, last = data[start], data[end - 1]
         if edge[first] or edge[last]:
             bits |= np.uint32(_EDGES)

@@ -39,7 +39,7 @@ ID = "<@123456789012345678>"
         ("a red cube —ar 3:2 –style raw ―v 5", "a red cube"),
         ("a red cube -- ar 3 : 2 -v 4", "a red cube"),
         ("a red cube --sref https://a.example/b.png 123 --cref https://a.example/c", "a red cube"),
-        ("a red cube::2 a blue ball::-.5", "a red cube, a blue ball"),
+        ("a red cube::2 a blue ball::.5", "a red cube, a blue ball"),
         ("(a red cube:1.3), <lora:solids:0.8> shiny", "a red cube, shiny"),
         ("ａ　ｒｅｄ　ｃｕｂｅ", "a red cube"),
         ("a\x00 red\u200b cube\ufeff\r\n", "a red cube"),
@@ -124,7 +124,7 @@ def test_whatever_comes_in_is_clean_or_recognised_as_not(raw):
 def test_redaction_leaves_nothing_for_itself(raw):
     redacted = redact_texts(pl.Series(raw, dtype=pl.String))
     assert not any(re.search(r"https?://\w|<@\d", text) for text in redacted)
-    assert {rule.flag for rule in REDACTION} == {"link", "email", "mention"}
+    assert {rule.flag for rule in REDACTION} == {"link", "email", "address", "mention", "phone"}
 
 
 @settings(max_examples=200, deadline=None)

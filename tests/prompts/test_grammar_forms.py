@@ -5,7 +5,7 @@ from itertools import permutations
 import polars as pl
 import pytest
 
-from prompts.clean import clean, clean_texts
+from prompts.clean import clean, clean_texts, redact_texts
 from prompts.parameters import PARAMETERS
 
 ID = "<@123456789012345678>"
@@ -42,6 +42,17 @@ def read(raw: str) -> tuple[str, dict]:
         f"- Pan Left by {ID} (fast)",
         f"- Remix by {ID} (fast)",
         f"- Remix (Strong) by {ID} (fast)",
+        f"- Remaster by {ID} (Open on website for full quality) (fast)",
+        f"- Remastered by {ID} (fast)",
+        f"- Custom Zoom by {ID} (fast)",
+        f"- Blend by {ID} (fast)",
+        f"- Retextured by {ID} (turbo)",
+        f"- Animate (High Motion) by {ID} (relaxed)",
+        f"- Some New Job (Strong) (Beta) by {ID} (fast) (31%)",
+        f"- Upscaled (Creative) by {ID}, fast",
+        "- Pan Left by <@U12345> (fast)",
+        "- Custom Zoom by",
+        "- Remastered by (fast)",
         f"- Image #4 {ID}",
         "- Image #4",
         "- Image 4",
@@ -57,6 +68,7 @@ def read(raw: str) -> tuple[str, dict]:
 @pytest.mark.parametrize("head", ["", "[1660639012345678] ", "<https://s.mj.run/a> "])
 def test_every_tail_is_cut(head, tail):
     assert clean(f"{head}**a red cube --v 5** {tail}") == "a red cube"
+    assert clean(f'"{head}**a red cube --v 5** {tail}"') == "a red cube"
     assert clean(f"{head}**a red cube** {tail}") == "a red cube"
 
 
@@ -73,6 +85,12 @@ def test_every_tail_is_cut(head, tail):
         "Making variations for image #1 with prompt **a red cube** - <@42> (fast)",
         "Upscaling image #2 with **a red cube** - <@42> (31%) (fast)",
         "Rerolling **a red cube --v 5** - <@42> (Waiting to start)",
+        "- Upscaled by <@1> (fast) **a red cube**",
+        "- Image #1 <@U12345> **a red cube** - Custom Zoom by <@1> (fast)",
+        '"a red cube --v 4 - Pan Left by <@123> (fast)"',
+        "<@U12345> a red cube <@W0G9QF9C6>",
+        "<@U12345|somebody> a red cube <#C024BE91L|general>",
+        "a red <@UABCDEF cube",
         "[](https://cdn.example/x.png) a red cube",
         '!dream "a red cube" -s50 -W512 -H 512 -C7.5',
         "/imagine a red cube",
@@ -113,6 +131,9 @@ def test_what_joins_two_prompts_becomes_a_comma():
     "text",
     [
         "a car (fast)",
+        "a cube - Portrait by Rembrandt",
+        "a cube - Upscaled by somebody",
+        "a 5 < @ > 3 face",
         "a glass of milk (31%)",
         "a cube (the red one)",
         "PRISON BREAK POSTER",
@@ -168,7 +189,7 @@ def test_parts_in_every_order_leave_the_same():
         ("a cube --no text --v 5 --no a well-lit room", {"negative": "text, a well-lit room", "version": "5"}),
         ("a cube --no text by @somebody, https://a.example/b", {"negative": "text by"}),
         ("a cube --no", {}),
-        ("a cube::2 a ball::-.5", {"weights": [2.0, -0.5]}),
+        ("a cube::2 a ball::-.5", {"weights": [2.0, -0.5], "negative": "a ball"}),
         ("a cube:: a ball::3", {"weights": [1.0, 3.0]}),
         ("(a cube:1.5), a ball", {"weights": [1.5]}),
         ("a cube --tile --hd --q .5 --iw 2 --chaos 10", {}),
@@ -194,3 +215,134 @@ def test_parameters_have_one_type_whatever_is_found():
 
 def test_switches_after_one_another_keep_their_words_out_of_the_text():
     assert clean("a cube —hd —tile —v 5") == "a cube"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("a house--small and red--on a hill", "a house - small and red - on a hill"),
+        ("state--of--the--art laptop", "state - of - the - art laptop"),
+        ("robot --test of time", "robot test of time"),
+        ("x-ray --beautiful skull", "x-ray beautiful skull"),
+        ("a knight --profile view", "a knight profile view"),
+        ("a shirt --v-neck, grey", "a shirt v-neck, grey"),
+        ("a model --h2o molecule", "a model h2o molecule"),
+        ("a house--no roof", "a house - no roof"),
+        ("a --fast --red car", "a fast red car"),
+    ],
+)
+def test_two_hyphens_before_a_word_that_is_no_parameter_are_a_dash(raw, text):
+    assert read(raw) == (text, {})
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "--ar 3:2--v 5",
+        "--ar 3:2--v 5--hd",
+        "--v 5--no text--ar 3:2",
+        "--hd--niji",
+        "--test --creative --upbeta",
+        "--testp --ar 3:2 --tile",
+        "--raw --fast --relax --turbo --stealth --public --draft --video --beta",
+        "--style raw --profile m7abc12 --p --p x9k2w",
+        "--sref random --sw 100 --cref --cw 0 --oref 12 --ow 400 --sv 4",
+        "--motion high --end loop --loop --bs 2 --exp 20",
+        "--width 512 --height 512 --w 512 --h 512 --r 4 --repeat 4",
+        "--q .5 --quality 2 --s 5 --stylize 5 --c 5 --chaos 5 --weird 5 --iw 2 --stop 80",
+        "--seed --ar",
+        "—fast —tile",
+    ],
+)
+def test_every_parameter_is_taken_off(tail):
+    assert read(f"a red cube {tail}")[0] == "a red cube"
+    assert read(f"**a red cube {tail}** - {ID} (fast)")[0] == "a red cube"
+
+
+def test_parameters_are_taken_off_where_they_stand():
+    assert clean("a red cube--ar 3:2") == "a red cube"
+    assert clean("a red --v 5 --hd --niji --ar 3:2 cube") == "a red cube"
+    assert read("a cube --no well--lit rooms --v 5") == ("a cube", {"negative": "well - lit rooms", "version": "5"})
+
+
+def test_web_settings_beside_parameters_keep_the_negative_whole():
+    assert read("a cube\nNegative prompt: blurry --ar 3:2") == ("a cube", {"negative": "blurry", "aspect": "3:2"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "negative"),
+    [
+        ("mossy frog statue::2 swamp::-0.5", "mossy frog statue", "swamp"),
+        ("swamp::-0.5 mossy frog statue::2", "mossy frog statue", "swamp"),
+        ("a frog::2 swamp::-0.5 mist::-1 moss::1", "a frog, moss", "swamp, mist"),
+        ("a frog:: swamp: :-.5 moss", "a frog, moss", "swamp"),
+        ("a frog::2 a 1:2 model, seen: twice::-1", "a frog", "a 1:2 model, seen: twice"),
+        ("a frog::2 swamp::-0.5 --no mist --v 5", "a frog", "mist, swamp"),
+        ("a frog::2 swamp::0.5", "a frog, swamp", None),
+    ],
+)
+def test_what_weighs_less_than_nothing_is_not_to_be_seen(raw, text, negative):
+    found, parameters = read(raw)
+    assert (found, parameters.get("negative")) == (text, negative)
+
+
+@pytest.mark.parametrize(
+    ("raw", "flag"),
+    [
+        ("<|startoftext|>a red cube<|endoftext|>", "markup"),
+        ("a <b>red</b> cube<br/>", "markup"),
+        ("a &lt;b&gt;red&lt;/b&gt; cube", "markup"),
+        ("<a href='x'>a red</a> cube <!-- done -->", "markup"),
+        ('<p class="x">a red cube</P>', "markup"),
+        (r"a red\ncube", "control"),
+        (r"a red\\r\\n\\ncube\n", "control"),
+        ("a\u200bred\u200bcube", "control"),
+        ("a red\u200b cube", "control"),
+        ("a re\u200dd cu\u2060be", "control"),
+        ("a red cube +49 (0)30 123 45 67", "phone"),
+        ("a red cube (555) 123-4567", "phone"),
+        ("a red cube 1-800-555-0199", "phone"),
+        ("a red cube 555.123.4567", "phone"),
+        ("a red cube 020 7946 0958", "phone"),
+        ("a red cube 06 12 34 56 78", "phone"),
+        ("a red cube, call: 555-0199", "phone"),
+        ("a red cube 192.168.0.1", "address"),
+        ("a red cube 10.0.0.255:8080", "address"),
+        ("a red cube 2001:db8::ff00:42:8329", "address"),
+        ("a red cube fe80::1", "address"),
+        ("a red cube bob [at] foo [dot] io", "email"),
+        ("a red cube bob.b (at) foo.bar (dot) io", "email"),
+        ("a red cube bob@foo[.]io", "email"),
+    ],
+)
+def test_what_no_prompt_means_is_taken_out(raw, flag):
+    row = clean_texts(pl.Series([raw])).row(0, named=True)
+    assert (row["text"], row["flags"]) == ("a red cube", [flag])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a heart <3 and a <thing>",
+        "a <cat sitting> here",
+        "a cube, 3840 x 2160, 1990-2000, 16:9",
+        "built 2023-04-05, 100 000 000 pieces",
+        "version 1.2.3, f/2.8, 24-70mm 1:2.8",
+        "a plate with 4294967295 on it",
+        "call of duty 2003 2005",
+        "a face, cafe 4:3",
+        "a flag of 12.05.1999",
+    ],
+)
+def test_plain_numbers_and_signs_stay(text):
+    assert read(text) == (text, {})
+
+
+def test_joined_emoji_and_scripts_get_no_gaps():
+    assert clean("an astronaut 🧑\u200d🚀") == "an astronaut 🧑🚀"
+    assert clean("می\u200cخواهم") == "میخواهم"
+
+
+def test_no_telephone_number_or_ip_address_stays_in_a_row_that_is_refused():
+    left = redact_texts(pl.Series(["x 10.0.0.1, +49 30 1234567, <@U12345>"]))
+    assert left[0].split() == ["x", ",", ","]

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from prompts.clean import REDACTION, clean_texts, has_personal_data, normalise_texts, redact_texts
 from prompts.grammar import LONG_NUMBER, SWEEPS
-from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, PARAMETERS_OFF, TIDY, WEIGHTS
+from prompts.rules import CHARACTERS, DASHES, FRAME, INSIDE, NAMES, PARAMETERS_OFF, TIDY, WEIGHTS
 from prompts.sources import SAMPLES
 from prompts.traits import Trait, traits_of
 
-EVERY_RULE = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
+EVERY_RULE = (*CHARACTERS, *FRAME, *INSIDE, *DASHES, *NAMES, *PARAMETERS_OFF, *WEIGHTS, *TIDY)
 
 SECRETS = ["<@123456789012345678>", "123456789012345678", "https://s.mj.run/secretpath", "secret.name@example.com"]
 
@@ -42,7 +42,10 @@ _PIECES = st.sampled_from(
         ),
         *("**", " - ", "[", "]", "(", ")", "((", "))", "{", "}", "<", ">", "\\", "/", "#", "@", "&", "=", "()"),
         *("--ar 16:9", "-- ar 3 : 2", "—v 5", "–style raw", " -v 4", "--no text, hands", "--no", "--niji", "--s750"),
-        *("--sref", "—tile", "--seed 1", "--hd", "--", "—", "-s50", "--x", "--p abc1", "::2", ":: -.5", ": :", ":1.3)"),
+        *("--test", "--small", "a--b", "--v", "--hd--niji", "::-1", "\\n", "\\", "<b>", "&lt;b&gt;", "<|endoftext|>"),
+        *("+49 30 1234567", "(555) 123-4567", "10.0.0.1", "1.2", "fe80::1", "[dot]", "<@U12345>", "<@W", "\x1f"),
+        *("- Custom Zoom by", "- Some Job by <@1>", "- Upscaled by <@1> (fast) **", '"**', ", fast", "--sref", "—tile"),
+        *("--seed 1", "--hd", "--", "—", "-s50", "--x", "--p abc1", "::2", ":: -.5", ": :", ":1.3)"),
         *(
             "(a ball:1.2)",
             "[a ball]",
