@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -75,9 +76,9 @@ def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
         document = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8: byte {error.start}", "convert it with iconv") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         hint = "give it the kind jsonl" if "Extra data" in str(error) else "it may be truncated; fetch it again"
-        raise InputError(f"{path} is not JSON: {error}", hint) from None
+        raise InputError(f"{path} is not JSON: {_what_is_wrong(error)}", hint) from None
     values = _list_in(document, key, path)
     objects = [value for value in values[:_SNIFFED] if isinstance(value, dict)]
     if objects and field is None:
@@ -190,9 +191,19 @@ def _parsed(row: Row) -> tuple[Row, Any]:
         return row, None
     try:
         return row, json.loads(row.text or "")
-    except (json.JSONDecodeError, RecursionError) as error:
-        message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+    except (ValueError, RecursionError) as error:
+        message = error.msg if isinstance(error, json.JSONDecodeError) else _what_is_wrong(error)
         return row._replace(reason="malformed", detail=f"not JSON: {message}"), None
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return (
+        str(error)
+        if isinstance(error, json.JSONDecodeError)
+        else f"a number of more than {sys.get_int_max_str_digits()} digits"
+    )
 
 
 def _row_of(number: int, value: Any, field: str | None) -> Row:
