@@ -16,6 +16,8 @@ from prompts.sources.unpacking import LARGEST_DOCUMENT, LONGEST_RECORD, bounded_
 
 _SNIFFED = 200
 """Rows looked at to infer the text column."""
+_SHOWN_KEYS = 30
+"""Of objects, in a message."""
 _LONGEST_RECORD = 50
 """Lines that one quoted CSV field may span; an unclosed quote must not swallow the rest of the file."""
 
@@ -51,22 +53,21 @@ def read_jsonl(path: Path, field: str | None) -> Iterator[Row]:
     """One JSON object, or string, a line.
 
     Raises:
-        InputError: no field given and none to infer.
+        InputError: no field given and none to infer; or, at the end, no object had the field.
     """
     rows = (_parsed(row) for row in _lines(path))
     first = list(islice(rows, _SNIFFED))
     objects = [value for _, value in first if isinstance(value, dict)]
     if objects and field is None:
         field = choose_column(_text_columns(objects), _all_columns(objects), str(path))
-    for row, value in _chain(first, rows):
-        yield row if row.reason else _row_of(row.number, value, field)
+    yield from _rows_of(_chain(first, rows), field, path)
 
 
 def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
     """A document: a list of strings or objects, or an object whose keys hold such lists.
 
     Raises:
-        InputError: it does not parse, or is made otherwise.
+        InputError: it does not parse, is made otherwise, or no object in it has the field.
     """
     with opened(path) as stream:
         content = stream.read(LARGEST_DOCUMENT + 1)
@@ -83,8 +84,7 @@ def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
     objects = [value for value in values[:_SNIFFED] if isinstance(value, dict)]
     if objects and field is None:
         field = choose_column(_text_columns(objects), _all_columns(objects), str(path))
-    for number, value in enumerate(values, start=1):
-        yield _row_of(number, value, field)
+    yield from _rows_of(((Row(number, None), value) for number, value in enumerate(values, start=1)), field, path)
 
 
 def read_csv(path: Path, field: str | None, delimiter: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
@@ -204,6 +204,21 @@ def _what_is_wrong(error: Exception) -> str:
         if isinstance(error, json.JSONDecodeError)
         else f"a number of more than {sys.get_int_max_str_digits()} digits"
     )
+
+
+def _rows_of(values: Iterable[tuple[Row, Any]], field: str | None, path: Path) -> Iterator[Row]:
+    """Rows of parsed values; those that did not parse as they are."""
+    known, keys = False, {}
+    for row, value in values:
+        if isinstance(value, dict) and not known:
+            known = field is None or field in value
+            if len(keys) < _SNIFFED:
+                keys |= dict.fromkeys(value)
+        yield row if row.reason else _row_of(row.number, value, field)
+    if keys and not known:
+        raise InputError(
+            f"{path}: no object has a field {field!r}", f"their fields: {', '.join(list(keys)[:_SHOWN_KEYS])}"
+        )
 
 
 def _row_of(number: int, value: Any, field: str | None) -> Row:

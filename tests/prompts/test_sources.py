@@ -174,6 +174,21 @@ def test_a_parquet_file_cut_short(tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_field_that_no_object_has_is_answered_with_those_that_they_have(write, name):
+    def of(*objects: object) -> Path:
+        whole = json.dumps(objects) if name == "a.json" else "\n".join(map(json.dumps, objects))
+        return write(name, whole)
+
+    with pytest.raises(InputError, match=rf"{name}: no object has a field 'text'") as caught:
+        read(of({"id": 1, "caption": "a red cube"}, "a bare string", {"url": "u"}), field="text")
+    assert caught.value.hint == "their fields: id, caption, url"
+    late = [{"id": 1}] * 300
+    assert read(of(*late, {"text": "a red cube"}), field="text")[0] == [(301, "a red cube")]
+    assert read(of({}, {}), field="text")[1] == [(1, "missing"), (2, "missing")], "what an API gave without it"
+    assert read(of("a bare string"), field="text")[0] == [(1, "a bare string")]
+
+
 @pytest.mark.parametrize("config", [{"field": "text"}, {"key": "nowhere"}])
 def test_a_field_that_is_not_there_is_answered_with_those_that_are(write, config):
     path = write("a.csv", "id,caption\n1,a\n") if "field" in config else write("a.json", '{"here": ["a"]}')
