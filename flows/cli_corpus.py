@@ -50,17 +50,27 @@ def build(
 @corpus.command()
 def add(
     source: SourceArgument,
-    overrides: Overrides = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CORPUS.KEY=VALUE]...",
+            help="Which corpus (corpus.name), and changes to its configuration.",
+            show_default=False,
+        ),
+    ] = None,
     recipe: RecipeOption = "miniature",
     version: VersionOption = None,
 ) -> None:
-    """A new version of the recipe's corpus with one source more, as if it had been built with it from the start."""
+    """A new version of the recipe's corpus with one source more, as if it had been built with it from the start.
+
+    All else is as the version was built, whatever the recipe says by now, but for the changes given here.
+    """
     from flows.stages import build_corpus_stage
     from infra.settings import settings
     from prompts.versions import extended, find_version
 
     folder = find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version)
-    result = build_corpus_stage(extended(folder, [_source(source)]))
+    result = build_corpus_stage(extended(folder, [_source(source)], overrides or []))
     _echo_result(result.facts, result.folder)
 
 

@@ -1,6 +1,7 @@
 """Reading recipes: YAML files that may extend one another, with dotted overrides from the command line."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -33,8 +34,7 @@ def load_recipe(name_or_path: str, overrides: list[str], model: type[RecipeT]) -
     """
     path = recipe_path(name_or_path)
     tree = _read_with_parents(path, seen=())
-    for override in overrides:
-        _apply_override(tree, override)
+    apply_overrides(tree, overrides)
     return validate(tree, model, origin=f"{path} with your overrides" if overrides else str(path))
 
 
@@ -110,6 +110,16 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Change a tree by `section.key=value` strings; values are YAML.
+
+    Raises:
+        RecipeError: one is of another form.
+    """
+    for override in overrides:
+        _apply_override(tree, override)
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> None:

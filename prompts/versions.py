@@ -1,5 +1,6 @@
 """Versions of a corpus: which there are, what one adds to another, and a version with one source more."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import polars as pl
 
 from infra.artifacts import MANIFEST, read_manifest
-from infra.errors import InputError, MissingError
+from infra.errors import InputError, MissingError, RecipeError
+from infra.recipe import apply_overrides, validate
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import CLUSTERS
 
 RECIPE = "recipe"
 """In a version's manifest: the configuration that it was built from, with the paths of that machine."""
+_SECTION = "corpus"
+"""Of a recipe."""
 
 
 def versions(home: Path) -> list[Path]:
@@ -55,18 +59,39 @@ def find_version(home: Path, version: str | None = None) -> Path:
     return found[-1]
 
 
-def extended(folder: Path, added: list[SourceConfig]) -> CorpusConfig:
+def extended(folder: Path, added: list[SourceConfig], overrides: Sequence[str] = ()) -> CorpusConfig:
     """The configuration of a version with more sources, trusted less than those that it has.
+
+    Args:
+        folder: of the version.
+        added: the sources.
+        overrides: `corpus.key=value`, of what else shall be another; other sections do not count.
 
     Raises:
         InputError: a source is there already.
+        RecipeError: an override names the sources, or makes no valid configuration.
     """
     config = CorpusConfig.model_validate(read_manifest(folder).facts[RECIPE])
+    if overrides:
+        config = _changed(config, overrides, folder)
     known = {source.path for source in config.sources}
     for source in added:
         if source.path in known:
             raise InputError(f"{source.path} is a source of {folder.name} already", "`prd corpus stats` lists them")
     return config.model_copy(update={"sources": (*config.sources, *added)})
+
+
+def _changed(config: CorpusConfig, overrides: Sequence[str], folder: Path) -> CorpusConfig:
+    present = config.model_dump(mode="json")
+    tree: dict[str, Any] = {_SECTION: dict(present)}
+    apply_overrides(tree, overrides)
+    changed = tree[_SECTION]
+    if not isinstance(changed, dict) or changed.get("sources") != present["sources"]:
+        raise RecipeError(
+            f"`corpus.sources` cannot be changed here: the new version has those of {folder.name} and the one added",
+            "to choose them all: prd corpus build corpus.sources=…",
+        )
+    return validate(changed, CorpusConfig, f"{folder.name} with your overrides", "configuration of a corpus")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from infra.errors import InputError, MissingError
+from infra.errors import InputError, MissingError, RecipeError
 from prompts.build import build_corpus
 from prompts.catalogue import catalogue, read_entry, resolve
 from prompts.config import CorpusConfig, SourceConfig
@@ -30,6 +30,28 @@ def test_a_source_added_is_as_if_it_had_been_there_from_the_start(home, tmp_path
     assert build_corpus(at_once, tmp_path / "elsewhere").name == larger.name
     with pytest.raises(InputError, match="is a source of"):
         extended(larger, added)
+
+
+def test_what_is_changed_with_it_is_as_if_it_had_been_so_from_the_start(home, tmp_path):
+    added = [SourceConfig(path=str(tmp_path / "b.txt"))]
+    changes = ["corpus.filters.n_words.max=3", "corpus.holdout=0.3", "corpus.engine=ray", "train.iterations=2"]
+    config = extended(find_version(home), added, changes)
+    assert (config.holdout, config.engine, len(config.sources)) == (0.3, "ray", 2)
+    larger = build_corpus(config.model_copy(update={"engine": "local"}), tmp_path / "corpora")
+    at_once = {"sources": [str(tmp_path / name) for name in ("a.txt", "b.txt")], "holdout": 0.3}
+    limits = {"filters": {**config.filters.model_dump(mode="json")}}
+    assert limits["filters"]["n_words"]["max"] == 3
+    same = build_corpus(CorpusConfig.model_validate({**at_once, **limits}), tmp_path / "elsewhere")
+    assert same.name == larger.name
+    rows = pl.read_parquet(larger / "data" / "*.parquet")
+    assert rows["n_words"].max() == 3
+    for wrong, says in (
+        ("corpus.sources=[c.txt]", "`corpus.sources` cannot be changed here"),
+        ("corpus={sources: [c.txt]}", "`corpus.sources` cannot be changed here"),
+        ("corpus.houldout=1", "did you mean 'holdout'"),
+    ):
+        with pytest.raises(RecipeError, match=says):
+            extended(find_version(home), added, [wrong])
 
 
 def test_only_the_new_source_is_read_again(home, tmp_path):
