@@ -139,6 +139,17 @@ def test_saved_data_sets(tmp_path):
         read(tmp_path / "splits", split="validation")
 
 
+def test_a_folder_of_files_that_differ(tmp_path):
+    (tmp_path / "a.txt").write_text("a lamp\n")
+    (tmp_path / "b.jsonl").write_text('{"text": "a red cube"}\n')
+    (tmp_path / "c.jsonl").write_text('{"caption": "a blue cone"}\n')
+    with pytest.raises(InputError, match=r"cannot be read as one table: Couldn't cast caption: string") as caught:
+        read(tmp_path)
+    pattern = f"{tmp_path}/*.jsonl"
+    assert pattern in caught.value.hint
+    assert read(pattern)[0] == [(1, "a red cube"), (2, "a blue cone")]
+
+
 def find(*paths: Path | str):
     return find_sources([SourceConfig(path=str(path)) for path in paths])
 
