@@ -1,15 +1,18 @@
 """Versions beside one another: extended, compared, previewed, explained."""
 
+import json
+
 import polars as pl
 import pytest
 
-from infra.errors import InputError, MissingError, RecipeError
+from infra.errors import InputError, MissingError, PRDError, RecipeError
 from prompts.build import build_corpus
 from prompts.catalogue import catalogue, read_entry, resolve
 from prompts.config import CorpusConfig, SourceConfig
+from prompts.corpus import corpus_stats
 from prompts.licences import strictest
 from prompts.preview import explain, preview
-from prompts.versions import compare, extended, find_version, versions
+from prompts.versions import compare, configuration, extended, find_version, versions
 
 
 @pytest.fixture
@@ -163,6 +166,47 @@ def test_a_corpus_explains_itself(tmp_path):
     assert found["an old wodden castle"].kept == "an old wooden castle"
     assert found["an old wodden castle"].members["source_row"].sort().to_list() == [1, 2]
     assert found["A red cube --v 5"].row["flags"] == ["parameters"]
+
+
+@pytest.mark.parametrize("name", ["stats.json", "clusters.parquet", "data/train-*.parquet"])
+def test_a_version_that_is_not_whole_is_named(home, name):
+    folder = find_version(home)
+    (path,) = folder.glob(name)
+
+    def look() -> None:
+        if name == "stats.json":
+            corpus_stats(folder)
+        elif name == "clusters.parquet":
+            with pytest.raises(PRDError, match=path.name):
+                compare(folder, folder)
+            explain("a red cube", folder)
+        else:
+            explain("a red cube", folder)
+
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=f"{path} is damaged") as caught:
+        look()
+    assert "build it again" in caught.value.hint
+    path.unlink()
+    with pytest.raises(MissingError, match=f"{path} is missing"):
+        look()
+    rebuilt = build_corpus(configuration(folder), home.parent)
+    assert rebuilt == folder and path.is_file()
+    assert corpus_stats(folder)["prompts"] == 3
+
+
+def test_a_version_of_another_release_is_named(home, tmp_path):
+    folder = find_version(home)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["facts"]["recipe"]["filters"]["magic"] = {"max": 2}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for look in (
+        lambda: explain("a red cube", folder),
+        lambda: extended(folder, [SourceConfig(path=str(tmp_path / "b.txt"))]),
+    ):
+        with pytest.raises(InputError, match=r"manifest\.json is not a valid configuration:\n.*magic") as caught:
+            look()
+        assert "build it again" in caught.value.hint
 
 
 def test_the_catalogue_states_terms():
