@@ -104,10 +104,12 @@ def read_csv(path: Path, field: str | None, delimiter: str, columns: Sequence[st
             "save it with commas, or as .tsv with tabs",
         )
     first = list(islice(records, _SNIFFED))
+    if field is None and not first:
+        return
     if field is None:
         good = [cells for row, cells in first if not row.reason and len(cells) == len(header)]
         texts = [name for index, name in enumerate(header) if any(not _is_number(cells[index]) for cells in good)]
-        field = choose_column(texts, header, str(path))
+        field = choose_column(texts if good else header, header, str(path))
     column = column_index(header, field, path)
     for row, cells in _chain(first, records):
         if row.reason:

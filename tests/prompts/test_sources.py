@@ -116,6 +116,27 @@ def test_parquet(tmp_path):
     assert read(tmp_path / "a.parquet", limit=1) == ([(1, "a red cube")], [])
 
 
+@pytest.mark.parametrize(
+    ("values", "holds"), [([1, 2], "int64"), ([["a"], []], "list<"), ([b"a cube", None], "binary")]
+)
+def test_parquet_without_text_says_what_it_holds(tmp_path, values, holds):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"text": values}).write_parquet(path)
+    for field in (None, "text"):
+        with pytest.raises(InputError, match=rf"a\.parquet: .*text.*{holds}"):
+            read(path, field=field)
+
+
+def test_a_table_of_a_header_alone_has_no_rows(write):
+    (source,) = find(write("a.csv", "text,b\n"))
+    assert list(source.batches()) == []
+    assert read(write("b.csv", "text,b\n1,2,3\n")) == ([], [(2, "columns")])
+    with pytest.raises(InputError, match=r"c\.csv: no column holds text; there are: text, b"):
+        read(write("c.csv", "text,b\n1,2\n"))
+    with pytest.raises(InputError, match="has no column 'c'"):
+        read(write("a.csv", "text,b\n"), field="c")
+
+
 def test_gzip(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a red cube"}\n'))
     assert read(tmp_path / "a.jsonl.gz") == ([(1, "a red cube")], [])
@@ -240,6 +261,13 @@ def test_globs_and_names(write, tmp_path):
     twice = [SourceConfig(path=str(tmp_path / "a.txt"), name="same")] * 2
     with pytest.raises(InputError, match="same"):
         find_sources(twice)
+
+
+def test_a_path_in_the_home_folder(write, tmp_path, monkeypatch):
+    write("a.txt", "a red cube\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("~/a.txt", "~/*.txt"):
+        assert read(path)[0] == [(1, "a red cube")]
 
 
 @pytest.mark.parametrize(
