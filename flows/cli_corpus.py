@@ -289,6 +289,17 @@ def _echo_result(facts: dict[str, Any], folder: Path, push_to_hub: str | None = 
         from prompts.publishing import push
 
         typer.echo(push(folder, push_to_hub))
+    _warn_of_empty_sources(folder)
+
+
+def _warn_of_empty_sources(folder: Path) -> None:
+    from flows.stages import empty_sources
+    from infra.progress import console
+    from prompts.corpus import corpus_stats
+
+    for source in empty_sources(corpus_stats(folder)):
+        warning = f"warning: the source {source['name']} holds no rows: {source['file']} is empty"
+        console.print(warning, style="yellow", markup=False, soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> "Table":
