@@ -240,10 +240,11 @@ def _source(given: str) -> "SourceConfig":
 
     from infra.errors import RecipeError
     from infra.recipe import validate
+    from infra.yaml_text import load_yaml
     from prompts.config import SourceConfig
 
     try:
-        value = yaml.safe_load(given) if given.lstrip().startswith("{") else {"path": given}
+        value = load_yaml(given) if given.lstrip().startswith("{") else {"path": given}
     except yaml.YAMLError as error:
         raise RecipeError(f"{given} is not YAML: {error}", "for example '{path: toys.csv, field: caption}'") from None
     config = validate(value, SourceConfig, given, "source", "docs/adding-a-prompt-source.md has all keys")

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import RecipeError
+from infra.yaml_text import KeyTwiceError, load_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
 _HINT = "`prd config show` prints every key with its value"
@@ -86,7 +87,7 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise RecipeError(f"{path}: `extends` goes round in a circle")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = load_yaml(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {error}") from None
     if not isinstance(tree, dict):
@@ -130,7 +131,9 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
             f"override {override!r} is not of the form section.key=value", "for example train.iterations=200"
         )
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
+    except KeyTwiceError as error:
+        raise RecipeError(f"override {override!r}: {error}") from None
     except yaml.YAMLError:
         value = text
     node = tree

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from infra.config import Config
 from infra.errors import InputError
+from infra.yaml_text import load_yaml
 from prompts.config import Kind, SourceConfig, WebConfig, Weight
 from prompts.scores.config import FiltersConfig
 
@@ -60,7 +61,7 @@ def read_entry(path: Path) -> CatalogueEntry:
         InputError: it does not parse, or lacks something.
     """
     try:
-        return CatalogueEntry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return CatalogueEntry.model_validate(load_yaml(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         what = f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}" if first else str(error)
