@@ -215,7 +215,8 @@ def diff(
 @corpus.command()
 def sources() -> None:
     """The catalogue: public sources of prompts, what they hold and on what terms; and the samples that ship."""
-    from prompts.catalogue import PREFIX, catalogue
+    from infra.progress import console
+    from prompts.catalogue import PREFIX, broken_entries, catalogue
     from prompts.sources import SAMPLES
 
     table = _table("sources", "name", "rows", "licence", "about")
@@ -225,6 +226,8 @@ def sources() -> None:
     for path in sorted(SAMPLES.iterdir()):
         table.add_row(*_cells(f"sample:{path.stem}", "", "Apache-2.0", "shipped with the project"))
     _print(table)
+    for error in broken_entries().values():
+        console.print(f"not listed: {error}", style="red", markup=False, soft_wrap=True)
     typer.echo("Rows and licences are as published, not checked here. What counts is the source's own page.")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.errors import InputError, MissingError, PRDError, RecipeError
 from prompts.build import build_corpus
-from prompts.catalogue import catalogue, read_entry, resolve
+from prompts.catalogue import _read, broken_entries, catalogue, read_entry, resolve
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats
 from prompts.licences import strictest
@@ -211,6 +211,7 @@ def test_a_version_of_another_release_is_named(home, tmp_path):
 
 def test_the_catalogue_states_terms():
     entries = catalogue()
+    assert not broken_entries()
     assert len(entries) > 10 and all(entry.licence and entry.about and entry.homepage for entry in entries.values())
     assert entries["journeydb"].gated
     dalle = resolve(SourceConfig(path="catalog:dalle-3", limit=5))
@@ -228,8 +229,21 @@ def test_the_catalogue_states_terms():
 def test_an_entry_without_licence_is_an_error(tmp_path):
     path = tmp_path / "toys.yaml"
     path.write_text("about: toys\npath: somebody/toys\n")
-    with pytest.raises(InputError, match=r"toys\.yaml is no entry of the catalogue: `licence`"):
+    with pytest.raises(InputError, match=r"toys\.yaml is no entry of the catalogue: `licence`") as caught:
         read_entry(path)
+    assert "`licence: unknown`" in caught.value.hint
+
+
+def test_a_broken_entry_costs_only_itself(tmp_path, monkeypatch):
+    good = "about: toys\npath: somebody/toys\nlicence: unknown\n"
+    for name, text in (("toys", good), ("lamps", "about: lamps\n"), ("boats", "about: ["), ("cars", good + good)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    monkeypatch.setattr("prompts.catalogue._FOLDER", tmp_path)
+    monkeypatch.setattr("prompts.catalogue._read", _read.__wrapped__)
+    assert list(catalogue()) == ["toys"] and list(broken_entries()) == ["boats", "cars", "lamps"]
+    assert resolve(SourceConfig(path="catalog:toys")).path == "somebody/toys"
+    with pytest.raises(InputError, match=r"lamps\.yaml is no entry of the catalogue: `path`"):
+        resolve(SourceConfig(path="catalog:lamps"))
 
 
 def test_the_strictest_licence_wins():
