@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ import typer
 
 from flows import cli_corpus, cli_models
 from flows.cli_options import CheckpointOption, DeviceOption, Overrides, RecipeOption
+from infra.ending import ended_by_sigterm
 from infra.environment import prepare_environment
 from infra.errors import PRDError
 
@@ -196,12 +196,11 @@ def main() -> None:
     """Entry point: errors that a user can act on become a message and their exit code."""
     prepare_environment()
     sys.path.append(str(Path.cwd()))  # where a recipe's own teachers are; last, so that they hide nothing
-    # A polite kill unwinds like Ctrl-C, so that no child is left.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # The interpreter would end with a search for garbage in all that the system takes back anyway, for half a second.
     atexit.register(gc.freeze)
     try:
-        app()
+        with ended_by_sigterm():
+            app()
     except PRDError as error:
         from infra.progress import console
 

@@ -50,17 +50,27 @@ def build(
 @corpus.command()
 def add(
     source: SourceArgument,
-    overrides: Overrides = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CORPUS.KEY=VALUE]...",
+            help="Which corpus (corpus.name), and changes to its configuration.",
+            show_default=False,
+        ),
+    ] = None,
     recipe: RecipeOption = "miniature",
     version: VersionOption = None,
 ) -> None:
-    """A new version of the recipe's corpus with one source more, as if it had been built with it from the start."""
+    """A new version of the recipe's corpus with one source more, as if it had been built with it from the start.
+
+    All else is as the version was built, whatever the recipe says by now, but for the changes given here.
+    """
     from flows.stages import build_corpus_stage
     from infra.settings import settings
     from prompts.versions import extended, find_version
 
     folder = find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version)
-    result = build_corpus_stage(extended(folder, [_source(source)]))
+    result = build_corpus_stage(extended(folder, [_source(source)], overrides or []))
     _echo_result(result.facts, result.folder)
 
 
@@ -205,7 +215,8 @@ def diff(
 @corpus.command()
 def sources() -> None:
     """The catalogue: public sources of prompts, what they hold and on what terms; and the samples that ship."""
-    from prompts.catalogue import PREFIX, catalogue
+    from infra.progress import console
+    from prompts.catalogue import PREFIX, broken_entries, catalogue
     from prompts.sources import SAMPLES
 
     table = _table("sources", "name", "rows", "licence", "about")
@@ -215,6 +226,8 @@ def sources() -> None:
     for path in sorted(SAMPLES.iterdir()):
         table.add_row(*_cells(f"sample:{path.stem}", "", "Apache-2.0", "shipped with the project"))
     _print(table)
+    for error in broken_entries().values():
+        console.print(f"not listed: {error}", style="red", markup=False, soft_wrap=True)
     typer.echo("Rows and licences are as published, not checked here. What counts is the source's own page.")
 
 
@@ -230,10 +243,11 @@ def _source(given: str) -> "SourceConfig":
 
     from infra.errors import RecipeError
     from infra.recipe import validate
+    from infra.yaml_text import load_yaml
     from prompts.config import SourceConfig
 
     try:
-        value = yaml.safe_load(given) if given.lstrip().startswith("{") else {"path": given}
+        value = load_yaml(given) if given.lstrip().startswith("{") else {"path": given}
     except yaml.YAMLError as error:
         raise RecipeError(f"{given} is not YAML: {error}", "for example '{path: toys.csv, field: caption}'") from None
     config = validate(value, SourceConfig, given, "source", "docs/adding-a-prompt-source.md has all keys")
@@ -279,6 +293,17 @@ def _echo_result(facts: dict[str, Any], folder: Path, push_to_hub: str | None = 
         from prompts.publishing import push
 
         typer.echo(push(folder, push_to_hub))
+    _warn_of_empty_sources(folder)
+
+
+def _warn_of_empty_sources(folder: Path) -> None:
+    from flows.stages import empty_sources
+    from infra.progress import console
+    from prompts.corpus import corpus_stats
+
+    for source in empty_sources(corpus_stats(folder)):
+        warning = f"warning: the source {source['name']} holds no rows: {source['file']} is empty"
+        console.print(warning, style="yellow", markup=False, soft_wrap=True)
 
 
 def _table(title: str, *columns: str) -> "Table":

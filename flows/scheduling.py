@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from flows.server import probe_prefect
 from infra.errors import RecipeError, UnavailableError
@@ -38,8 +38,24 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
     from flows.corpus import corpus_flow
 
     class PoliteRunner(Runner):
+        is_ending = False
+        polling: asyncio.Task[Any] | None = None
+
+        async def __aenter__(self) -> Self:
+            entered = await super().__aenter__()
+            self.polling = asyncio.current_task()
+            self._end()
+            return entered
+
         def handle_sigterm(self, *_: Any) -> None:
-            signal.raise_signal(signal.SIGINT)  # Prefect's own ends in a traceback and leaves the deployment active
+            """As asyncio ends on Ctrl-C. Prefect's own ends in a traceback and leaves the deployment active."""
+            if not self.is_ending:
+                self.is_ending = True
+                self._end()
+
+        def _end(self) -> None:
+            if self.is_ending and self.polling is not None:  # before it polls it could not pause the deployment
+                self.polling.get_loop().call_soon_threadsafe(self.polling.cancel)
 
     try:
         CronSchedule(cron=cron, timezone=timezone)
@@ -51,6 +67,7 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
     probe_prefect()
     console.print(f"corpus/{config.name} runs at {cron!r} ({timezone or 'UTC'}); Ctrl-C ends it", markup=False)
     runner = PoliteRunner(name=config.name, limit=1)  # a run that is not done yet holds up the next
+    signal.signal(signal.SIGTERM, runner.handle_sigterm)
     runner.add_flow(
         corpus_flow,
         name=config.name,
@@ -58,5 +75,5 @@ def serve_corpus(config: CorpusConfig, cron: str, timezone: str | None = None) -
         parameters={"config": config.model_dump(mode="json"), "keep_going": True},
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(runner.start())

@@ -71,8 +71,14 @@ def corpus_result(folder: Path) -> StageResult:
             **{f"refused: {reason}": count for reason, count in stats["refused"].items()},
             **{f"merged: {rule}": count for rule, count in stats["merged"].items()},
             **{f"left out: {source['name']}": source["reason"] for source in stats["missing"]},
+            **{f"empty: {source['name']}": f"no rows in {source['file']}" for source in empty_sources(stats)},
         },
     )
+
+
+def empty_sources(stats: dict[str, Any]) -> list[dict[str, Any]]:
+    """Sources of a corpus that were there and held nothing: a download that went wrong, often."""
+    return [source for source in stats["sources"] if not source["read"]]
 
 
 def train_stage(recipe: Recipe, corpus: Path, should_stop: Callable[[], bool] = lambda: False) -> StageResult:

@@ -1,6 +1,7 @@
 """Reading recipes: YAML files that may extend one another, with dotted overrides from the command line."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -8,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import RecipeError
+from infra.yaml_text import KeyTwiceError, load_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
 _HINT = "`prd config show` prints every key with its value"
@@ -33,8 +35,7 @@ def load_recipe(name_or_path: str, overrides: list[str], model: type[RecipeT]) -
     """
     path = recipe_path(name_or_path)
     tree = _read_with_parents(path, seen=())
-    for override in overrides:
-        _apply_override(tree, override)
+    apply_overrides(tree, overrides)
     return validate(tree, model, origin=f"{path} with your overrides" if overrides else str(path))
 
 
@@ -86,7 +87,7 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise RecipeError(f"{path}: `extends` goes round in a circle")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = load_yaml(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {error}") from None
     if not isinstance(tree, dict):
@@ -112,6 +113,16 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Change a tree by `section.key=value` strings; values are YAML.
+
+    Raises:
+        RecipeError: one is of another form.
+    """
+    for override in overrides:
+        _apply_override(tree, override)
+
+
 def _apply_override(tree: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
     keys = dotted.strip().split(".")
@@ -120,7 +131,9 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
             f"override {override!r} is not of the form section.key=value", "for example train.iterations=200"
         )
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
+    except KeyTwiceError as error:
+        raise RecipeError(f"override {override!r}: {error}") from None
     except yaml.YAMLError:
         value = text
     node = tree

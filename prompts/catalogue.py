@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from infra.config import Config
 from infra.errors import InputError
+from infra.yaml_text import load_yaml
 from prompts.config import Kind, SourceConfig, WebConfig, Weight
 from prompts.scores.config import FiltersConfig
 
@@ -43,14 +44,25 @@ class CatalogueEntry(Config):
     notes: str | None = None
 
 
-@lru_cache(maxsize=1)
 def catalogue() -> dict[str, CatalogueEntry]:
-    """Name → entry.
+    """Name → entry, of those that can be read."""
+    return {name: entry for name, entry in _read().items() if isinstance(entry, CatalogueEntry)}
 
-    Raises:
-        InputError: an entry does not hold what it must, a licence for instance.
-    """
-    return {path.stem: read_entry(path) for path in sorted(_FOLDER.glob("*.yaml"))}
+
+def broken_entries() -> dict[str, InputError]:
+    """Name → what is wrong, of those that cannot be read."""
+    return {name: entry for name, entry in _read().items() if isinstance(entry, InputError)}
+
+
+@lru_cache(maxsize=1)
+def _read() -> dict[str, CatalogueEntry | InputError]:
+    found: dict[str, CatalogueEntry | InputError] = {}
+    for path in sorted(_FOLDER.glob("*.yaml")):
+        try:
+            found[path.stem] = read_entry(path)
+        except InputError as error:  # costs only itself
+            found[path.stem] = error
+    return found
 
 
 def read_entry(path: Path) -> CatalogueEntry:
@@ -60,13 +72,15 @@ def read_entry(path: Path) -> CatalogueEntry:
         InputError: it does not parse, or lacks something.
     """
     try:
-        return CatalogueEntry.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
+        return CatalogueEntry.model_validate(load_yaml(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         what = f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}" if first else str(error)
-        raise InputError(
-            f"{path} is no entry of the catalogue: {what}", "see its neighbours for what it needs"
-        ) from None
+        unstated = first is not None and first["loc"] == ("licence",)
+        way_out = (
+            "where nothing is stated write `licence: unknown`" if unstated else "its neighbours show what it needs"
+        )
+        raise InputError(f"{path} is no entry of the catalogue: {what}", way_out) from None
 
 
 def resolve(config: SourceConfig) -> SourceConfig:
@@ -75,14 +89,16 @@ def resolve(config: SourceConfig) -> SourceConfig:
     Of `filters` the recipe's replace those that they name.
 
     Raises:
-        InputError: there is no such entry.
+        InputError: there is no such entry, or it cannot be read.
     """
     if not config.path.startswith(PREFIX):
         return config
     name = config.path.removeprefix(PREFIX)
-    entry = catalogue().get(name)
+    entry = _read().get(name)
     if entry is None:
         raise InputError(f"the catalogue has no source {name!r}", "`prd corpus sources` lists them")
+    if isinstance(entry, InputError):
+        raise entry
     of_files = {"kind", "files", "field", "columns", "split", "web", "licence", "revision", "gated", "weight"}
     stated = entry.model_dump(include=of_files, exclude_none=True) | {"page": entry.homepage}
     given = config.model_dump(exclude_unset=True, exclude={"path"})

@@ -17,6 +17,9 @@ STATS = "stats.json"
 REJECTS = "rejects.parquet"
 CLUSTERS = "clusters.parquet"
 CONFIG = "config.yaml"
+DATA = "data/"
+
+BUILD_AGAIN = "build it again: prd corpus build, which makes anew what is not whole"
 
 
 class Corpus(Sequence[str]):
@@ -89,11 +92,17 @@ def corpus_stats(folder: Path) -> dict[str, Any]:
     `missing`, `overlap`, `licences`, `languages`, `flags`, `words`, `scores`, `styled`, `clusters` and `splits`.
 
     Raises:
-        MissingError: there is no finished corpus in `folder`.
-        InputError: the folder is something else.
+        MissingError: there is no finished corpus in `folder`, or the file is gone.
+        InputError: the folder is something else, or the file is damaged.
     """
     _manifest(folder)
-    return json.loads((folder / STATS).read_text(encoding="utf-8"))
+    path = folder / STATS
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingError(f"{path} is missing", BUILD_AGAIN) from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}", BUILD_AGAIN) from None
 
 
 def _manifest(folder: Path) -> Manifest:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from prompts.corpus import corpus_stats
+from prompts.parts import read_prompts
 from prompts.versions import versions
 
 
@@ -48,8 +49,10 @@ def news_since(folder: Path, told: Sequence[str]) -> Novelty:
 
 
 def _beside(folder: Path, others: Sequence[Path]) -> Novelty:
-    prompts = _prompts(folder, "sources")
-    before = pl.concat([prompts.clear().select("prompt_id"), *map(_prompts, others)]).unique()
+    prompts = read_prompts(folder, "prompt_id", "sources")
+    before = pl.concat(
+        [prompts.clear().select("prompt_id"), *(read_prompts(other, "prompt_id") for other in others)]
+    ).unique()
     fresh = prompts.join(before, on="prompt_id", how="anti")
     by_source = fresh["sources"].explode().drop_nulls().value_counts(name="count")
     found = dict(by_source.iter_rows())
@@ -73,7 +76,3 @@ def _sources(folder: Path) -> list[str]:
 
 def _missing(folder: Path) -> set[str]:
     return {source["name"] for source in corpus_stats(folder).get("missing", ())}
-
-
-def _prompts(folder: Path, *columns: str) -> pl.DataFrame:
-    return pl.scan_parquet(folder / "data" / "*.parquet").select("prompt_id", *columns).collect()

@@ -7,21 +7,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from infra.artifacts import read_manifest
 from prompts.clean import normalise, prompt_id
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.contamination import CONTAMINATED, contaminated
-from prompts.corpus import CLUSTERS
 from prompts.dedup.language import FUNCTION
 from prompts.dedup.near import NearDuplicates, find_near_duplicates
 from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
 from prompts.describe import describe
 from prompts.identifiers import as_hex
+from prompts.parts import read_clusters, read_prompts
 from prompts.policy import Policy
 from prompts.rows import SCHEMA
 from prompts.sources import Source, find_sources, prompts_of
-from prompts.versions import RECIPE
+from prompts.versions import configuration
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _compare(
 def _texts(corpus: Path | None) -> pl.DataFrame:
     if corpus is None:
         return pl.DataFrame(schema={"prompt_id": pl.String, "text": pl.String})
-    return pl.read_parquet(corpus / "data" / "*.parquet", columns=["prompt_id", "text"])
+    return read_prompts(corpus, "prompt_id", "text")
 
 
 def _novelty(near: NearDuplicates, known: pl.DataFrame, first: pl.DataFrame) -> pl.Series:
@@ -149,26 +148,27 @@ def explain(text: str, corpus: Path) -> Explanation:
         corpus: folder of a version.
 
     Raises:
-        InputError: it never saw the prompt, and its evaluation prompts are not to be found any more.
+        MissingError: a file of the version is gone.
+        InputError: a file of it is damaged, another release built it, or it never saw the prompt and its evaluation
+            prompts are not to be found any more.
     """
-    policy = CorpusConfig.model_validate(read_manifest(corpus).facts[RECIPE])
+    policy = configuration(corpus)
     scores = [name for name, _ in policy.filters.active()]
     read = pl.DataFrame({"source_row": [1], "text": [text], "reason": [None], "detail": [None]}, schema=SCHEMA)
     described = describe(read, scores)
     row = described.row(0, named=True)
     named = prompt_id(normalise(row["text"] or ""))
-    clusters = pl.scan_parquet(corpus / CLUSTERS)
-    mine = clusters.filter(pl.col("prompt_id") == named).collect()
+    mine = read_clusters(corpus, where=pl.col("prompt_id") == named)
     known = _texts(corpus)
     kept = next(iter(mine["kept_prompt_id"].drop_nulls()), None)
     if kept is not None:
-        members = clusters.filter(pl.col("kept_prompt_id") == kept).collect()
+        members = read_clusters(corpus, where=pl.col("kept_prompt_id") == kept)
         stands = known.filter(pl.col("prompt_id") == kept)["text"].item()
         # Another source's limits may have refused the same prompt.
         rule = mine.drop_nulls("kept_prompt_id")["rule"].drop_nulls().first()
         verdict = "in the corpus" if kept == named else f"merged: {rule}"
         return Explanation(row, verdict, stands, members)
-    none = clusters.head(0).collect()
+    none = mine.clear()
     if len(mine):
         return Explanation(row, f"refused: {mine['rule'][0]}", None, mine)
     evaluation = prompts_of(find_sources(policy.evaluation_prompts))

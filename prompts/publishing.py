@@ -27,12 +27,31 @@ Result = TypeVar("Result")
 
 
 def check_target(name: str) -> None:
-    """Find out before a long build what would keep its result from being published.
+    """Find out before a long build what would keep its result from being published, by asking the Hub once.
+
+    What a fine-grained token may do shows only when it is done.
 
     Raises:
         InputError: `name` is no name of a data set.
-        UnavailableError: there is no token, or the network is forbidden.
+        UnavailableError: there is no token, it is refused or may not write there, the Hub does not answer, or the
+            network is forbidden.
     """
+    from huggingface_hub import HfApi
+
+    _check_name(name)
+    user = _patiently(name, HfApi(endpoint=endpoint()).whoami)
+    role = user.get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
+        raise _unpublished(name, "this token may only read", "set HF_TOKEN to one with the right to write")
+    owner = name.partition("/")[0]
+    owners = [str(each["name"]) for each in (user, *user.get("orgs", ()))]
+    if role != "fineGrained" and owner.casefold() not in map(str.casefold, owners):
+        hint = f"it may write to {', '.join(owners)}; or set HF_TOKEN to one with the right for {owner}"
+        raise _unpublished(name, f"this token is of {owners[0]}, who is not in {owner}", hint)
+
+
+def _check_name(name: str) -> None:
+    """What shows without asking anybody; raises as `check_target` does."""
     from huggingface_hub import get_token
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
@@ -71,7 +90,7 @@ def push(folder: Path, name: str) -> str:
     manifest = read_manifest(folder)
     if manifest.kind != "corpus":
         raise InputError(f"{folder} is a {manifest.kind}, no corpus", "give a version's folder")
-    check_target(name)
+    _check_name(name)
     if not is_finished(folder):
         raise InputError(f"{folder} is damaged: a file of it is gone or was changed", "build it again, then publish")
     version = manifest.facts["version"]

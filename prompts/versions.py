@@ -1,5 +1,6 @@
 """Versions of a corpus: which there are, what one adds to another, and a version with one source more."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,16 @@ from typing import Any
 import polars as pl
 
 from infra.artifacts import MANIFEST, read_manifest
-from infra.errors import InputError, MissingError
+from infra.errors import InputError, MissingError, RecipeError
+from infra.recipe import apply_overrides, validate
 from prompts.config import CorpusConfig, SourceConfig
-from prompts.corpus import CLUSTERS
+from prompts.corpus import BUILD_AGAIN
+from prompts.parts import read_clusters, read_prompts
 
 RECIPE = "recipe"
 """In a version's manifest: the configuration that it was built from, with the paths of that machine."""
+_SECTION = "corpus"
+"""Of a recipe."""
 
 
 def versions(home: Path) -> list[Path]:
@@ -55,18 +60,55 @@ def find_version(home: Path, version: str | None = None) -> Path:
     return found[-1]
 
 
-def extended(folder: Path, added: list[SourceConfig]) -> CorpusConfig:
-    """The configuration of a version with more sources, trusted less than those that it has.
+def configuration(folder: Path) -> CorpusConfig:
+    """What a version was built from.
 
     Raises:
-        InputError: a source is there already.
+        MissingError: there is no finished version in `folder`.
+        InputError: it was built by another release, with settings that are no more.
     """
-    config = CorpusConfig.model_validate(read_manifest(folder).facts[RECIPE])
+    path = folder / MANIFEST
+    try:
+        return validate(
+            read_manifest(folder).facts.get(RECIPE, {}), CorpusConfig, f"`{RECIPE}` in {path}", "configuration"
+        )
+    except RecipeError as error:
+        raise InputError(error.message, f"another release built it; {BUILD_AGAIN}") from None
+
+
+def extended(folder: Path, added: list[SourceConfig], overrides: Sequence[str] = ()) -> CorpusConfig:
+    """The configuration of a version with more sources, trusted less than those that it has.
+
+    Args:
+        folder: of the version.
+        added: the sources.
+        overrides: `corpus.key=value`, of what else shall be another; other sections do not count.
+
+    Raises:
+        InputError: a source is there already, or the version is one of another release.
+        RecipeError: an override names the sources, or makes no valid configuration.
+    """
+    config = configuration(folder)
+    if overrides:
+        config = _changed(config, overrides, folder)
     known = {source.path for source in config.sources}
     for source in added:
         if source.path in known:
             raise InputError(f"{source.path} is a source of {folder.name} already", "`prd corpus stats` lists them")
     return config.model_copy(update={"sources": (*config.sources, *added)})
+
+
+def _changed(config: CorpusConfig, overrides: Sequence[str], folder: Path) -> CorpusConfig:
+    present = config.model_dump(mode="json")
+    tree: dict[str, Any] = {_SECTION: dict(present)}
+    apply_overrides(tree, overrides)
+    changed = tree[_SECTION]
+    if not isinstance(changed, dict) or changed.get("sources") != present["sources"]:
+        raise RecipeError(
+            f"`corpus.sources` cannot be changed here: the new version has those of {folder.name} and the one added",
+            "to choose them all: prd corpus build corpus.sources=…",
+        )
+    return validate(changed, CorpusConfig, f"{folder.name} with your overrides", "configuration of a corpus")
 
 
 @dataclass(frozen=True)
@@ -84,10 +126,15 @@ class Difference:
 
 
 def compare(older: Path, newer: Path) -> Difference:
-    """What `newer` adds to `older` and what it leaves out."""
-    one, other = _prompts(older), _prompts(newer)
+    """What `newer` adds to `older` and what it leaves out.
+
+    Raises:
+        MissingError: a file of them is gone.
+        InputError: a file of them is damaged.
+    """
+    one, other = (read_prompts(folder, "prompt_id", "text", "source") for folder in (older, newer))
     removed = one.join(other, on="prompt_id", how="anti")
-    fate = pl.read_parquet(newer / CLUSTERS, columns=["prompt_id", "rule"]).drop_nulls().unique("prompt_id")
+    fate = read_clusters(newer, "prompt_id", "rule").drop_nulls().unique("prompt_id")
     before, after = (read_manifest(folder).facts.get(RECIPE, {}) for folder in (older, newer))
     return Difference(
         added=other.join(one, on="prompt_id", how="anti"),
@@ -99,7 +146,3 @@ def compare(older: Path, newer: Path) -> Difference:
             if before.get(key) != after.get(key)
         },
     )
-
-
-def _prompts(folder: Path) -> pl.DataFrame:
-    return pl.read_parquet(folder / "data" / "*.parquet", columns=["prompt_id", "text", "source"])

@@ -158,6 +158,14 @@ class Request:
         return commit, repository.commits[commit]
 
 
+def _whoami(request: Request) -> dict[str, Any]:
+    if not request.token:
+        raise Refused(401, error="Invalid username or password.")
+    role = "write" if request.token == WRITER else "read"
+    about = {"type": "user", "name": "somebody", "orgs": [{"type": "org", "name": "toymakers"}]}
+    return {**about, "auth": {"type": "access_token", "accessToken": {"displayName": "mine", "role": role}}}
+
+
 def _create(request: Request) -> dict[str, Any]:
     asked = request.json()
     request.may_write()
@@ -295,6 +303,7 @@ def _file(request: Request, name: str, revision: str, path: str) -> tuple[bytes,
 
 _NAME, _REVISION = r"/api/datasets/([^/]+/[^/]+)", "/([^/]+)"
 _ROUTES: list[tuple[tuple[str, ...], str, Callable[..., Any]]] = [
+    (("GET",), "/api/whoami-v2", _whoami),
     (("POST",), "/api/repos/create", _create),
     (("POST",), "/api/validate-yaml", _validate_card),
     (("POST",), f"{_NAME}/preupload{_REVISION}", _preupload),

@@ -14,7 +14,7 @@ def choose_column(text_columns: list[str], columns: list[str], where: str) -> st
 
     Args:
         text_columns: columns that hold strings.
-        columns: all, for the message.
+        columns: all, for the message: their names, and what they hold where that is known.
         where: the file, for the message.
 
     Raises:
@@ -26,6 +26,10 @@ def choose_column(text_columns: list[str], columns: list[str], where: str) -> st
                 return name
     if len(text_columns) == 1:
         return text_columns[0]
+    if columns and not text_columns:
+        raise InputError(
+            f"{where}: no column holds text; there are: {', '.join(columns)}", "the prompts have to be strings"
+        )
     raise InputError(
         f"{where}: which column holds the prompts? There are: {', '.join(columns) or 'none'}",
         "name it in the recipe: {path: …, field: COLUMN}",

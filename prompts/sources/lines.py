@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,6 +16,8 @@ from prompts.sources.unpacking import LARGEST_DOCUMENT, LONGEST_RECORD, bounded_
 
 _SNIFFED = 200
 """Rows looked at to infer the text column."""
+_SHOWN_KEYS = 30
+"""Of objects, in a message."""
 _LONGEST_RECORD = 50
 """Lines that one quoted CSV field may span; an unclosed quote must not swallow the rest of the file."""
 
@@ -50,22 +53,21 @@ def read_jsonl(path: Path, field: str | None) -> Iterator[Row]:
     """One JSON object, or string, a line.
 
     Raises:
-        InputError: no field given and none to infer.
+        InputError: no field given and none to infer; or, at the end, no object had the field.
     """
     rows = (_parsed(row) for row in _lines(path))
     first = list(islice(rows, _SNIFFED))
     objects = [value for _, value in first if isinstance(value, dict)]
     if objects and field is None:
         field = choose_column(_text_columns(objects), _all_columns(objects), str(path))
-    for row, value in _chain(first, rows):
-        yield row if row.reason else _row_of(row.number, value, field)
+    yield from _rows_of(_chain(first, rows), field, path)
 
 
 def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
     """A document: a list of strings or objects, or an object whose keys hold such lists.
 
     Raises:
-        InputError: it does not parse, or is made otherwise.
+        InputError: it does not parse, is made otherwise, or no object in it has the field.
     """
     with opened(path) as stream:
         content = stream.read(LARGEST_DOCUMENT + 1)
@@ -75,15 +77,14 @@ def read_json(path: Path, field: str | None, key: str | None) -> Iterator[Row]:
         document = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8: byte {error.start}", "convert it with iconv") from None
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         hint = "give it the kind jsonl" if "Extra data" in str(error) else "it may be truncated; fetch it again"
-        raise InputError(f"{path} is not JSON: {error}", hint) from None
+        raise InputError(f"{path} is not JSON: {_what_is_wrong(error)}", hint) from None
     values = _list_in(document, key, path)
     objects = [value for value in values[:_SNIFFED] if isinstance(value, dict)]
     if objects and field is None:
         field = choose_column(_text_columns(objects), _all_columns(objects), str(path))
-    for number, value in enumerate(values, start=1):
-        yield _row_of(number, value, field)
+    yield from _rows_of(((Row(number, None), value) for number, value in enumerate(values, start=1)), field, path)
 
 
 def read_csv(path: Path, field: str | None, delimiter: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
@@ -103,10 +104,12 @@ def read_csv(path: Path, field: str | None, delimiter: str, columns: Sequence[st
             "save it with commas, or as .tsv with tabs",
         )
     first = list(islice(records, _SNIFFED))
+    if field is None and not first:
+        return
     if field is None:
         good = [cells for row, cells in first if not row.reason and len(cells) == len(header)]
         texts = [name for index, name in enumerate(header) if any(not _is_number(cells[index]) for cells in good)]
-        field = choose_column(texts, header, str(path))
+        field = choose_column(texts if good else header, header, str(path))
     column = column_index(header, field, path)
     for row, cells in _chain(first, records):
         if row.reason:
@@ -190,9 +193,34 @@ def _parsed(row: Row) -> tuple[Row, Any]:
         return row, None
     try:
         return row, json.loads(row.text or "")
-    except (json.JSONDecodeError, RecursionError) as error:
-        message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+    except (ValueError, RecursionError) as error:
+        message = error.msg if isinstance(error, json.JSONDecodeError) else _what_is_wrong(error)
         return row._replace(reason="malformed", detail=f"not JSON: {message}"), None
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return (
+        str(error)
+        if isinstance(error, json.JSONDecodeError)
+        else f"a number of more than {sys.get_int_max_str_digits()} digits"
+    )
+
+
+def _rows_of(values: Iterable[tuple[Row, Any]], field: str | None, path: Path) -> Iterator[Row]:
+    """Rows of parsed values; those that did not parse as they are."""
+    known, keys = False, {}
+    for row, value in values:
+        if isinstance(value, dict) and not known:
+            known = field is None or field in value
+            if len(keys) < _SNIFFED:
+                keys |= dict.fromkeys(value)
+        yield row if row.reason else _row_of(row.number, value, field)
+    if keys and not known:
+        raise InputError(
+            f"{path}: no object has a field {field!r}", f"their fields: {', '.join(list(keys)[:_SHOWN_KEYS])}"
+        )
 
 
 def _row_of(number: int, value: Any, field: str | None) -> Row:

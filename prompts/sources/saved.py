@@ -1,5 +1,6 @@
 """Folders on this machine that the library `datasets` reads: saved by it, or with data files of one format."""
 
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow as pa
 from infra.errors import InputError
 from prompts.config import SourceConfig
 from prompts.rows import BATCH_ROWS
+from prompts.sources.files import KINDS, suffix
 from prompts.sources.source import Content, Shard
 from prompts.sources.tables import text_column, text_frames
 
@@ -44,7 +46,7 @@ def text_digest(frames: Iterator[pl.DataFrame]) -> str:
 def _open(folder: Path, split: str) -> Any:
     """A `datasets.Dataset`."""
     import datasets
-    from datasets.exceptions import DatasetNotFoundError
+    from datasets.exceptions import DatasetGenerationError, DatasetsError
 
     where = str(folder)
     try:
@@ -52,11 +54,25 @@ def _open(folder: Path, split: str) -> Any:
             loaded = datasets.load_from_disk(where)
             return loaded[split] if isinstance(loaded, datasets.DatasetDict) else loaded
         return datasets.load_dataset(where, split=split)
-    except (DatasetNotFoundError, KeyError, ValueError, OSError, pa.ArrowException) as error:
+    except DatasetGenerationError as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(
+            f"the data set {where!r} cannot be read as one table: {reason}",
+            f"its files differ, or one is broken; a pattern such as {folder / _pattern(folder)} reads each by itself, "
+            "and names the one that it cannot read",
+        ) from None
+    except (DatasetsError, KeyError, ValueError, OSError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
             f"the data set {where!r} cannot be read: {reason}", f"check its files and the split {split!r}"
         ) from None
+
+
+def _pattern(folder: Path) -> str:
+    """Of the files that are most likely its data."""
+    files = [path for path in folder.rglob("*") if suffix(path) in KINDS]
+    patterns = Counter(f"{'' if path.parent == folder else '**/'}*{path.suffix}" for path in files)
+    return patterns.most_common(1)[0][0] if patterns else "*"
 
 
 def _content_digest(dataset: Any, field: str) -> str:

@@ -98,11 +98,12 @@ def text_column(schema: pa.Schema, field: str | None, where: str) -> str:
     """
     texts = [entry.name for entry in schema if _is_text(entry.type)]
     if field is None:
-        return choose_column(texts, schema.names, where)
+        return choose_column(texts, [f"{entry.name} ({entry.type})" for entry in schema], where)
     if field not in schema.names:
         raise InputError(f"{where} has no column {field!r}", f"its columns: {', '.join(schema.names)}")
     if field not in texts:
-        raise InputError(f"{where}: column {field!r} holds no text", f"columns that do: {', '.join(texts) or 'none'}")
+        held = f"{where}: column {field!r} holds no text but {schema.field(field).type}"
+        raise InputError(held, f"columns of text: {', '.join(texts) or 'none'}")
     return field
 
 

@@ -57,6 +57,17 @@ def test_a_source_that_is_down_may_be_left_out(prd, tmp_path):
     assert "absent is left out" in err and "`absent`" in (Path(out.splitlines()[-1]) / "README.md").read_text()
 
 
+def test_a_source_that_holds_nothing_is_warned_of_last(prd, tmp_path):
+    (tmp_path / "a.txt").write_text("a red cube\n")
+    (tmp_path / "b.jsonl").write_text("")
+    (tmp_path / "c.csv").write_text("text,b\n")
+    code, out, err = prd("corpus", "build", "corpus.sources=a.txt,b.jsonl,c.csv", "corpus.evaluation_prompts=[]")
+    assert code == 0 and "empty: b: no rows in b.jsonl\nempty: c: no rows in c.csv\n" in out, err
+    assert err.endswith(
+        "warning: the source b holds no rows: b.jsonl is empty\nwarning: the source c holds no rows: c.csv is empty\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

@@ -30,16 +30,21 @@ def test_from_a_first_look_to_a_larger_version(corpus, tmp_path):
     assert code == 0 and "a [bold]toy[/]" in out, "text of strangers is no markup"
     assert "would be in the corpus" in out and "equals a prompt of the corpus" in out and str(first) in out
 
+    (tmp_path / "more.txt").write_text("a green torus on a table\n")
     own = "{path: toys.csv, field: caption, licence: MIT, weight: 2.5, filters: {n_words: {max: 9}, unsafe: null}}"
     code, out = corpus("add", own)
     second = Path(out.splitlines()[-1])
     assert code == 0 and "prompts: 3" in out and second != first
     assert corpus("add", "toys.csv")[0] == 3, "it is there already"
 
-    code, out = corpus("diff", first.name)
+    assert corpus("add", "a.txt", "corpus.sources=[toys.csv]")[0] == 2
+    code, out = corpus("add", "more.txt", "corpus.filters.n_words.max=3")
+    assert code == 0 and "refused: n_words: 3" in out, "the changes count"
+
+    code, out = corpus("diff", first.name, second.name)
     assert code == 0 and "same: 2  added: 1  removed: 0" in out
     assert "toys.csv (weight 2.5, n_words max 9, any unsafe)" in out
-    code, out = corpus("stats")
+    code, out = corpus("stats", "--version", second.name)
     assert code == 0 and second.name in out and "prompts in common" in out and "MIT" in out and "2.5" in out
     assert first.name in corpus("stats", "--version", first.name[:6])[1]
 

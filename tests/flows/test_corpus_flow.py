@@ -236,8 +236,9 @@ def test_a_schedule_runs_the_flow(server, home, write, tmp_path):
         except ObjectNotFound:
             return None
 
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(*wrapper: str) -> subprocess.Popen[str]:
+        heard: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen([*wrapper, *command], env=environment, **heard)
 
     def end(process: subprocess.Popen[str]) -> str:
         process.send_signal(signal.SIGTERM)
@@ -259,8 +260,9 @@ def test_a_schedule_runs_the_flow(server, home, write, tmp_path):
     stats = corpus_stats(folder)
     assert stats["prompts"] == 2 and [lost["name"] for lost in stats["missing"]] == ["absent"], output
 
-    process = start()
+    process = start("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script starts what goes on beside it
     try:
         wait_until(lambda: not deployment().paused, process)
     finally:
-        end(process)
+        output = end(process)
+    assert process.returncode == 0 and deployment().paused and "Traceback" not in output, output

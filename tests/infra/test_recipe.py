@@ -71,6 +71,19 @@ def test_mistaken_files_are_named(tmp_path):
         read_recipe(str(broken))
 
 
+def test_a_key_given_twice_is_named_with_its_lines(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: miniature\ntrain:\n  iterations: 3\n  workers: 1\n  iterations: 4\n")
+    with pytest.raises(
+        RecipeError, match=r"mine\.yaml is not YAML: the key `iterations` is given twice, in lines 3 and 5"
+    ):
+        read_recipe(str(path))
+    with pytest.raises(RecipeError, match="the key `path` is given twice"):
+        read_recipe("miniature", ["corpus.sources=[{path: a.txt, path: b.txt}]"])
+    path.write_text("extends: miniature\ntrain: &own\n  iterations: 3\ncluster: {max_restarts: 5}\n")
+    assert read_recipe(str(path)).train.iterations == 3
+
+
 def test_placement_is_no_part_of_the_training_digest():
     here = read_recipe("miniature").training_digest()
     assert here == read_recipe("miniature", ["teachers.mvdream.placement=local"]).training_digest()

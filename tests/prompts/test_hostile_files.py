@@ -54,6 +54,17 @@ def test_a_line_without_end(tmp_path):
     assert found["detail"][1] == f"a line of {3 * LONGEST_RECORD + 1} bytes"
 
 
+def test_a_number_of_thousands_of_digits_costs_its_row_or_its_document(tmp_path):
+    endless = '{"text": "a chair", "n": %s}' % ("9" * 5000)
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "a cube"}}\n{endless}\n{{"text": "a cone", "n": 9}}\n')
+    found = rows(tmp_path / "a.jsonl")
+    assert found["reason"].to_list() == [None, "malformed", None]
+    assert "more than 4300 digits" in found["detail"][1]
+    (tmp_path / "a.json").write_text(f"[{endless}]")
+    with pytest.raises(InputError, match=r"a\.json is not JSON: a number of more than 4300 digits"):
+        rows(tmp_path / "a.json")
+
+
 def test_limits_are_met_exactly(tmp_path):
     (tmp_path / "a.txt").write_text("x" * LONGEST_TEXT + "\n" + "x" * (LONGEST_TEXT + 1) + "\n")
     assert rows(tmp_path / "a.txt")["reason"].to_list() == [None, "too_long"]

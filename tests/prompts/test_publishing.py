@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from infra.errors import InputError, MissingError, UnavailableError
 from prompts.build import build_corpus
 from prompts.config import CorpusConfig, SourceConfig
-from prompts.publishing import push
+from prompts.publishing import check_target, push
 from prompts.sources import find_sources
 
 NAME = "somebody/prompts"
@@ -227,6 +227,24 @@ def test_who_may_not_write(folder, hub, monkeypatch):
     assert len(hub.repositories[NAME].commits) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "token", "says"),
+    [
+        (NAME, "hf_forged", "does not know this token"),
+        (NAME, READER, "may only read"),
+        ("stranger/prompts", WRITER, "this token is of somebody, who is not in stranger"),
+    ],
+)
+def test_a_token_that_will_be_refused_is_known_at_once(hub, monkeypatch, name, token, says):
+    check_target(NAME)
+    check_target("ToyMakers/prompts")
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(UnavailableError, match=says) as caught:
+        check_target(name)
+    assert "set HF_TOKEN" in caught.value.hint
+    assert len(hub.faults.asked) == 3 and not hub.repositories
+
+
 def test_rate_limits_that_do_not_end(folder, hub):
     hub.faults.plan("/api/repos/create", 429, Retry_After="3600")
     with pytest.raises(UnavailableError, match="429") as caught:
@@ -283,6 +301,9 @@ def test_by_the_command_line(hub, tmp_path):
     code, _, errors = prd(HF_TOKEN="")
     assert code == 5 and "there is no token" in errors and "HF_TOKEN" in errors
     assert not list(tmp_path.rglob("clusters.parquet")), "known before anything is built"
+    code, _, errors = prd(HF_TOKEN="hf_forged")
+    assert code == 5 and "does not know this token" in errors
+    assert not list(tmp_path.rglob("clusters.parquet")), "nor is it asked after the build"
     hub.faults.plan("/v1/xorbs/", 403)
     code, _, errors = prd()
     assert code == 5 and "may not write" in errors

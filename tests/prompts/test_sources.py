@@ -116,6 +116,27 @@ def test_parquet(tmp_path):
     assert read(tmp_path / "a.parquet", limit=1) == ([(1, "a red cube")], [])
 
 
+@pytest.mark.parametrize(
+    ("values", "holds"), [([1, 2], "int64"), ([["a"], []], "list<"), ([b"a cube", None], "binary")]
+)
+def test_parquet_without_text_says_what_it_holds(tmp_path, values, holds):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"text": values}).write_parquet(path)
+    for field in (None, "text"):
+        with pytest.raises(InputError, match=rf"a\.parquet: .*text.*{holds}"):
+            read(path, field=field)
+
+
+def test_a_table_of_a_header_alone_has_no_rows(write):
+    (source,) = find(write("a.csv", "text,b\n"))
+    assert list(source.batches()) == []
+    assert read(write("b.csv", "text,b\n1,2,3\n")) == ([], [(2, "columns")])
+    with pytest.raises(InputError, match=r"c\.csv: no column holds text; there are: text, b"):
+        read(write("c.csv", "text,b\n1,2\n"))
+    with pytest.raises(InputError, match="has no column 'c'"):
+        read(write("a.csv", "text,b\n"), field="c")
+
+
 def test_gzip(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a red cube"}\n'))
     assert read(tmp_path / "a.jsonl.gz") == ([(1, "a red cube")], [])
@@ -137,6 +158,17 @@ def test_saved_data_sets(tmp_path):
     assert len(digests) == 1, "the digest is of the rows, however they are stored"
     with pytest.raises(InputError, match="split"):
         read(tmp_path / "splits", split="validation")
+
+
+def test_a_folder_of_files_that_differ(tmp_path):
+    (tmp_path / "a.txt").write_text("a lamp\n")
+    (tmp_path / "b.jsonl").write_text('{"text": "a red cube"}\n')
+    (tmp_path / "c.jsonl").write_text('{"caption": "a blue cone"}\n')
+    with pytest.raises(InputError, match=r"cannot be read as one table: Couldn't cast caption: string") as caught:
+        read(tmp_path)
+    pattern = f"{tmp_path}/*.jsonl"
+    assert pattern in caught.value.hint
+    assert read(pattern)[0] == [(1, "a red cube"), (2, "a blue cone")]
 
 
 def find(*paths: Path | str):
@@ -172,6 +204,21 @@ def test_a_parquet_file_cut_short(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"a\.parquet cannot be read as Parquet"):
         read(path)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_field_that_no_object_has_is_answered_with_those_that_they_have(write, name):
+    def of(*objects: object) -> Path:
+        whole = json.dumps(objects) if name == "a.json" else "\n".join(map(json.dumps, objects))
+        return write(name, whole)
+
+    with pytest.raises(InputError, match=rf"{name}: no object has a field 'text'") as caught:
+        read(of({"id": 1, "caption": "a red cube"}, "a bare string", {"url": "u"}), field="text")
+    assert caught.value.hint == "their fields: id, caption, url"
+    late = [{"id": 1}] * 300
+    assert read(of(*late, {"text": "a red cube"}), field="text")[0] == [(301, "a red cube")]
+    assert read(of({}, {}), field="text")[1] == [(1, "missing"), (2, "missing")], "what an API gave without it"
+    assert read(of("a bare string"), field="text")[0] == [(1, "a bare string")]
 
 
 @pytest.mark.parametrize("config", [{"field": "text"}, {"key": "nowhere"}])
@@ -214,6 +261,13 @@ def test_globs_and_names(write, tmp_path):
     twice = [SourceConfig(path=str(tmp_path / "a.txt"), name="same")] * 2
     with pytest.raises(InputError, match="same"):
         find_sources(twice)
+
+
+def test_a_path_in_the_home_folder(write, tmp_path, monkeypatch):
+    write("a.txt", "a red cube\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in ("~/a.txt", "~/*.txt"):
+        assert read(path)[0] == [(1, "a red cube")]
 
 
 @pytest.mark.parametrize(

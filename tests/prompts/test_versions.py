@@ -1,15 +1,18 @@
 """Versions beside one another: extended, compared, previewed, explained."""
 
+import json
+
 import polars as pl
 import pytest
 
-from infra.errors import InputError, MissingError
+from infra.errors import InputError, MissingError, PRDError, RecipeError
 from prompts.build import build_corpus
-from prompts.catalogue import catalogue, read_entry, resolve
+from prompts.catalogue import _read, broken_entries, catalogue, read_entry, resolve
 from prompts.config import CorpusConfig, SourceConfig
+from prompts.corpus import corpus_stats
 from prompts.licences import strictest
 from prompts.preview import explain, preview
-from prompts.versions import compare, extended, find_version, versions
+from prompts.versions import compare, configuration, extended, find_version, versions
 
 
 @pytest.fixture
@@ -30,6 +33,28 @@ def test_a_source_added_is_as_if_it_had_been_there_from_the_start(home, tmp_path
     assert build_corpus(at_once, tmp_path / "elsewhere").name == larger.name
     with pytest.raises(InputError, match="is a source of"):
         extended(larger, added)
+
+
+def test_what_is_changed_with_it_is_as_if_it_had_been_so_from_the_start(home, tmp_path):
+    added = [SourceConfig(path=str(tmp_path / "b.txt"))]
+    changes = ["corpus.filters.n_words.max=3", "corpus.holdout=0.3", "corpus.engine=ray", "train.iterations=2"]
+    config = extended(find_version(home), added, changes)
+    assert (config.holdout, config.engine, len(config.sources)) == (0.3, "ray", 2)
+    larger = build_corpus(config.model_copy(update={"engine": "local"}), tmp_path / "corpora")
+    at_once = {"sources": [str(tmp_path / name) for name in ("a.txt", "b.txt")], "holdout": 0.3}
+    limits = {"filters": {**config.filters.model_dump(mode="json")}}
+    assert limits["filters"]["n_words"]["max"] == 3
+    same = build_corpus(CorpusConfig.model_validate({**at_once, **limits}), tmp_path / "elsewhere")
+    assert same.name == larger.name
+    rows = pl.read_parquet(larger / "data" / "*.parquet")
+    assert rows["n_words"].max() == 3
+    for wrong, says in (
+        ("corpus.sources=[c.txt]", "`corpus.sources` cannot be changed here"),
+        ("corpus={sources: [c.txt]}", "`corpus.sources` cannot be changed here"),
+        ("corpus.houldout=1", "did you mean 'holdout'"),
+    ):
+        with pytest.raises(RecipeError, match=says):
+            extended(find_version(home), added, [wrong])
 
 
 def test_only_the_new_source_is_read_again(home, tmp_path):
@@ -143,8 +168,50 @@ def test_a_corpus_explains_itself(tmp_path):
     assert found["A red cube --v 5"].row["flags"] == ["parameters"]
 
 
+@pytest.mark.parametrize("name", ["stats.json", "clusters.parquet", "data/train-*.parquet"])
+def test_a_version_that_is_not_whole_is_named(home, name):
+    folder = find_version(home)
+    (path,) = folder.glob(name)
+
+    def look() -> None:
+        if name == "stats.json":
+            corpus_stats(folder)
+        elif name == "clusters.parquet":
+            with pytest.raises(PRDError, match=path.name):
+                compare(folder, folder)
+            explain("a red cube", folder)
+        else:
+            explain("a red cube", folder)
+
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=f"{path} is damaged") as caught:
+        look()
+    assert "build it again" in caught.value.hint
+    path.unlink()
+    with pytest.raises(MissingError, match=f"{path} is missing"):
+        look()
+    rebuilt = build_corpus(configuration(folder), home.parent)
+    assert rebuilt == folder and path.is_file()
+    assert corpus_stats(folder)["prompts"] == 3
+
+
+def test_a_version_of_another_release_is_named(home, tmp_path):
+    folder = find_version(home)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["facts"]["recipe"]["filters"]["magic"] = {"max": 2}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for look in (
+        lambda: explain("a red cube", folder),
+        lambda: extended(folder, [SourceConfig(path=str(tmp_path / "b.txt"))]),
+    ):
+        with pytest.raises(InputError, match=r"manifest\.json is not a valid configuration:\n.*magic") as caught:
+            look()
+        assert "build it again" in caught.value.hint
+
+
 def test_the_catalogue_states_terms():
     entries = catalogue()
+    assert not broken_entries()
     assert len(entries) > 10 and all(entry.licence and entry.about and entry.homepage for entry in entries.values())
     assert entries["journeydb"].gated
     dalle = resolve(SourceConfig(path="catalog:dalle-3", limit=5))
@@ -162,8 +229,21 @@ def test_the_catalogue_states_terms():
 def test_an_entry_without_licence_is_an_error(tmp_path):
     path = tmp_path / "toys.yaml"
     path.write_text("about: toys\npath: somebody/toys\n")
-    with pytest.raises(InputError, match=r"toys\.yaml is no entry of the catalogue: `licence`"):
+    with pytest.raises(InputError, match=r"toys\.yaml is no entry of the catalogue: `licence`") as caught:
         read_entry(path)
+    assert "`licence: unknown`" in caught.value.hint
+
+
+def test_a_broken_entry_costs_only_itself(tmp_path, monkeypatch):
+    good = "about: toys\npath: somebody/toys\nlicence: unknown\n"
+    for name, text in (("toys", good), ("lamps", "about: lamps\n"), ("boats", "about: ["), ("cars", good + good)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    monkeypatch.setattr("prompts.catalogue._FOLDER", tmp_path)
+    monkeypatch.setattr("prompts.catalogue._read", _read.__wrapped__)
+    assert list(catalogue()) == ["toys"] and list(broken_entries()) == ["boats", "cars", "lamps"]
+    assert resolve(SourceConfig(path="catalog:toys")).path == "somebody/toys"
+    with pytest.raises(InputError, match=r"lamps\.yaml is no entry of the catalogue: `path`"):
+        resolve(SourceConfig(path="catalog:lamps"))
 
 
 def test_the_strictest_licence_wins():
