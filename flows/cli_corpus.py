@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli_options import Overrides, RecipeOption
+from flows.cli_options import Overrides, PromptCommand, RecipeOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -153,7 +153,7 @@ def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", versi
     typer.echo(f"words: {', '.join(f'{name} {count}' for name, count in numbers['words'].items())}")
 
 
-@corpus.command()
+@corpus.command(cls=PromptCommand)
 def explain(
     prompt: Annotated[str, typer.Argument(help="A prompt, as a source has it.")],
     overrides: Overrides = None,
@@ -165,7 +165,7 @@ def explain(
     from prompts.preview import explain as why
     from prompts.versions import find_version
 
-    found = why(prompt, find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version))
+    found = why(prompt.strip(), find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version))
     typer.echo(found.verdict)
     facts = {
         "cleaned": found.row["text"],
@@ -189,8 +189,11 @@ def explain(
 @corpus.command()
 def diff(
     older: Annotated[str, typer.Argument(help="A version, by the beginning of its name or its folder.")],
-    newer: Annotated[str | None, typer.Argument(help="Another. Default: the newest.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="Changes to the recipe.")] = None,
+    newer: Annotated[str | None, typer.Argument(help="Another. Default: the newest.", show_default=False)] = None,
+    overrides: Overrides = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="The same, as an option.")
+    ] = None,
     recipe: RecipeOption = "miniature",
     show: Annotated[int, typer.Option(min=0, help="Show so many of each kind.")] = 8,
 ) -> None:
@@ -198,7 +201,10 @@ def diff(
     from infra.settings import settings
     from prompts.versions import compare, find_version
 
-    home = settings().corpora / _recipe(recipe, overrides).corpus.name
+    changed = [*(overrides or []), *(changes or [])]
+    if newer and "=" in newer and not Path(newer).exists():
+        newer, changed = None, [newer, *changed]
+    home = settings().corpora / _recipe(recipe, changed).corpus.name
     found = compare(find_version(home, older), find_version(home, newer))
     for name, (before, after) in found.policy.items():
         typer.echo(f"{name}: {_setting(before)} → {_setting(after)}")

@@ -56,6 +56,17 @@ def test_a_prompt_and_its_reasons(corpus):
     code, out = corpus("explain", "an old wodden castle")
     assert code == 0 and "merged: typo" in out and "stands for it: an old wooden castle" in out
     assert "would be new" in corpus("explain", "a teapot")[1]
+    for prompt in ("--ar 3:2 a red cube", "- a red cube", "-v 5 a red cube"):
+        code, out = corpus("explain", prompt)
+        assert code == 0 and "in the corpus" in out, (prompt, out)
+    code, said = corpus("explain", "a red cube", "--recpie=x")
+    assert code == 2 and "--recpie" in said, "a mistyped option is none"
+
+
+def test_versions_of_another_corpus(corpus):
+    for changes in (["corpus.name=other"], ["--set", "corpus.name=other"], ["feed", "corpus.name=other"]):
+        code, said = corpus("diff", "4a4d", *changes)
+        assert code == 4 and "no version 4a4d of the corpus other in" in said and "corpus.name=" in said, said
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,10 @@ def test_what_differs_between_versions(home, tmp_path):
 def test_versions_are_named_by_their_beginning(home, tmp_path):
     folder = find_version(home)
     assert find_version(home, folder.name[:4]) == find_version(home, str(folder)) == folder
-    with pytest.raises(MissingError, match="no version zzz") as caught:
+    with pytest.raises(MissingError, match="no version zzz of the corpus corpus in") as caught:
         find_version(home, "zzz")
     assert folder.name in str(caught.value)
-    with pytest.raises(MissingError, match="no corpus in"):
+    with pytest.raises(MissingError, match="no corpus other in"):
         find_version(tmp_path / "corpora" / "other")
 
 
