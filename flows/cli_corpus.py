@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli_options import Overrides, RecipeOption
+from flows.cli_options import Overrides, PromptCommand, RecipeOption
+from flows.tables import Table, for_people
+from flows.wording import meaning, setting
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from prompts.config import SourceConfig
 
 corpus = typer.Typer(help="The prompt corpus.", no_args_is_help=True)
@@ -22,7 +22,6 @@ SourceArgument = Annotated[
     ),
 ]
 VersionOption = Annotated[str | None, typer.Option("--version", help="The beginning of its name. Default: the newest.")]
-_LONGEST_CELL = 160
 
 
 @corpus.command()
@@ -107,19 +106,19 @@ def preview(
     except MissingError:
         present = None
     found = look(_source(source), policy, present, rows)
-    table = _table(
+    table = Table(
         f"{found.source.name}, licence {found.source.licence}", "row", "as read", "subject", "style", "becomes"
     )
     # Evenly over what was read, not its beginning.
     step = max(1, len(found.rows) // max(show, 1))
     for row in found.rows[::step].head(show).iter_rows(named=True):
         fate = row["reason"] or row["novelty"]
-        table.add_row(*_cells(row["source_row"], row["raw"], row["subject"], row["style"], fate))
-    _print(table)
-    counts = _table("of these rows", "what", "rows", "share", "meaning")
+        table.add(row["source_row"], row["raw"], row["subject"], row["style"], fate)
+    table.print()
+    counts = Table("of these rows", "what", "rows", "share", "meaning")
     for what, count in found.counts().items():
-        counts.add_row(*_cells(what, f"{count:,}", f"{count / len(found.rows):.1%}", _meaning(what)))
-    _print(counts)
+        counts.add(what, f"{count:,}", f"{count / len(found.rows):.1%}", meaning(what))
+    counts.print()
     typer.echo(f"compared with {present}" if present else f"there is no corpus {policy.name} yet to compare with")
 
 
@@ -132,28 +131,28 @@ def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", versi
 
     folder = find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version)
     numbers = corpus_stats(folder)
-    funnel = _table(str(folder), "step", "rows", "meaning")
-    funnel.add_row("read", f"{numbers['read']:,}", "rows of all sources")
+    funnel = Table(str(folder), "step", "rows", "meaning")
+    funnel.add("read", f"{numbers['read']:,}", "rows of all sources")
     for what, count in {**numbers["refused"], **numbers["merged"]}.items():
-        funnel.add_row(f"- {what}", f"{count:,}", _meaning(what))
-    funnel.add_row("prompts", f"{numbers['prompts']:,}", "in this version")
-    _print(funnel)
-    sources = _table("sources", "source", "licence", "weight", "read", "kept", "only here")
+        funnel.add(f"- {what}", f"{count:,}", meaning(what))
+    funnel.add("prompts", f"{numbers['prompts']:,}", "in this version")
+    funnel.print()
+    sources = Table("sources", "source", "licence", "weight", "read", "kept", "only here")
     for each in numbers["sources"]:
         counts = (f"{each[name]:,}" for name in ("read", "kept", "only_here"))
-        sources.add_row(*_cells(each["name"], each["licence"], f"{each.get('weight', 1):g}", *counts))
-    _print(sources)
+        sources.add(each["name"], each["licence"], f"{each.get('weight', 1):g}", *counts)
+    sources.print()
     if len(numbers["overlap"]) > 1:
         names = list(numbers["overlap"])
-        shared = _table("prompts in common", "", *names)
+        shared = Table("prompts in common", "", *names)
         for name in names:
-            shared.add_row(*_cells(name, *(f"{numbers['overlap'][name][other]:,}" for other in names)))
-        _print(shared)
+            shared.add(name, *(f"{numbers['overlap'][name][other]:,}" for other in names))
+        shared.print()
     typer.echo(f"languages: {', '.join(f'{code} {count:,}' for code, count in numbers['languages'].items())}")
     typer.echo(f"words: {', '.join(f'{name} {count}' for name, count in numbers['words'].items())}")
 
 
-@corpus.command()
+@corpus.command(cls=PromptCommand)
 def explain(
     prompt: Annotated[str, typer.Argument(help="A prompt, as a source has it.")],
     overrides: Overrides = None,
@@ -165,7 +164,7 @@ def explain(
     from prompts.preview import explain as why
     from prompts.versions import find_version
 
-    found = why(prompt, find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version))
+    found = why(prompt.strip(), find_version(settings().corpora / _recipe(recipe, overrides).corpus.name, version))
     typer.echo(found.verdict)
     facts = {
         "cleaned": found.row["text"],
@@ -180,17 +179,20 @@ def explain(
         if value not in (None, [], ""):
             typer.echo(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
     if len(found.members):
-        table = _table("rows of its cluster", "source", "row", "rule")
+        table = Table("rows of its cluster", "source", "row", "rule")
         for row in found.members.head(20).iter_rows(named=True):
-            table.add_row(*_cells(row["source"], row["source_row"], row["rule"] or "stays"))
-        _print(table)
+            table.add(row["source"], row["source_row"], row["rule"] or "stays")
+        table.print()
 
 
 @corpus.command()
 def diff(
     older: Annotated[str, typer.Argument(help="A version, by the beginning of its name or its folder.")],
-    newer: Annotated[str | None, typer.Argument(help="Another. Default: the newest.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="Changes to the recipe.")] = None,
+    newer: Annotated[str | None, typer.Argument(help="Another. Default: the newest.", show_default=False)] = None,
+    overrides: Overrides = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="The same, as an option.")
+    ] = None,
     recipe: RecipeOption = "miniature",
     show: Annotated[int, typer.Option(min=0, help="Show so many of each kind.")] = 8,
 ) -> None:
@@ -198,18 +200,21 @@ def diff(
     from infra.settings import settings
     from prompts.versions import compare, find_version
 
-    home = settings().corpora / _recipe(recipe, overrides).corpus.name
+    changed = [*(overrides or []), *(changes or [])]
+    if newer and "=" in newer and not Path(newer).exists():
+        newer, changed = None, [newer, *changed]
+    home = settings().corpora / _recipe(recipe, changed).corpus.name
     found = compare(find_version(home, older), find_version(home, newer))
     for name, (before, after) in found.policy.items():
-        typer.echo(f"{name}: {_setting(before)} → {_setting(after)}")
+        typer.echo(f"{name}: {setting(before)} → {setting(after)}")
     typer.echo(f"same: {found.same:,}  added: {len(found.added):,}  removed: {len(found.removed):,}")
     for title, rows in (("added", found.added), ("removed", found.removed)):
         if len(rows) and show:
-            table = _table(title, "source", "prompt", "because")
+            table = Table(title, "source", "prompt", "because")
             for row in rows.head(show).iter_rows(named=True):
                 because = "" if title == "added" else row["rule"] or "its row is gone"
-                table.add_row(*_cells(row["source"], row["text"], because))
-            _print(table)
+                table.add(row["source"], row["text"], because)
+            table.print()
 
 
 @corpus.command()
@@ -219,16 +224,23 @@ def sources() -> None:
     from prompts.catalogue import PREFIX, broken_entries, catalogue
     from prompts.sources import SAMPLES
 
-    table = _table("sources", "name", "rows", "licence", "about")
-    for name, entry in catalogue().items():
-        terms = entry.licence + (" (terms to accept)" if entry.gated else "")
-        table.add_row(*_cells(PREFIX + name, f"{entry.rows:,}" if entry.rows else "", terms, entry.about))
-    for path in sorted(SAMPLES.iterdir()):
-        table.add_row(*_cells(f"sample:{path.stem}", "", "Apache-2.0", "shipped with the project"))
-    _print(table)
+    listed = [
+        (PREFIX + name, entry.rows, entry.licence + (" (terms to accept)" if entry.gated else ""), entry.about)
+        for name, entry in catalogue().items()
+    ]
+    samples = (path.stem for path in sorted(SAMPLES.iterdir()))
+    listed += [(f"sample:{name}", None, "Apache-2.0", "Shipped with the project.") for name in samples]
+    if for_people():
+        for name, rows, terms, about in listed:
+            typer.echo(f"{name}  {about.strip()} {f'{rows:,} rows, ' if rows else ''}{terms}.")
+    else:
+        table = Table("sources", "name", "rows", "licence", "about")
+        for name, rows, terms, about in listed:
+            table.add(name, rows, terms, about.strip())
+        table.print()
     for error in broken_entries().values():
         console.print(f"not listed: {error}", style="red", markup=False, soft_wrap=True)
-    typer.echo("Rows and licences are as published, not checked here. What counts is the source's own page.")
+    console.print("Rows and licences are as published, not checked here. What counts is the source's own page.")
 
 
 def _recipe(name: str, overrides: list[str] | None) -> Any:
@@ -259,32 +271,6 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute()) if Path(path).expanduser().exists() else path
 
 
-def _setting(value: Any) -> str:
-    """A setting in short: of sources where they are, and what the corpus makes of them."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return ", ".join(_source_setting(item) for item in value)
-    return str(value)
-
-
-def _source_setting(source: dict[str, Any]) -> str:
-    from prompts.scores.config import in_words
-
-    own = [f"weight {source['weight']:g}"] if "weight" in source else []
-    own += [in_words(source["filters"])] if source.get("filters") else []
-    return str(source.get("path", source)) + (f" ({', '.join(own)})" if own else "")
-
-
-def _meaning(what: str) -> str:
-    from prompts.rows import MERGES, reason_meaning
-
-    own = {
-        "new": "would be in the corpus",
-        "known": "equals a prompt of the corpus",
-        "again": "equals an earlier row of the source",
-    }
-    return {**MERGES, **own}.get(what) or reason_meaning(what)
-
-
 def _echo_result(facts: dict[str, Any], folder: Path, push_to_hub: str | None = None) -> None:
     for name, value in facts.items():
         typer.echo(f"{name}: {value}")
@@ -304,29 +290,3 @@ def _warn_of_empty_sources(folder: Path) -> None:
     for source in empty_sources(corpus_stats(folder)):
         warning = f"warning: the source {source['name']} holds no rows: {source['file']} is empty"
         console.print(warning, style="yellow", markup=False, soft_wrap=True)
-
-
-def _table(title: str, *columns: str) -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left")
-    for column in columns:
-        # What is copied stays in one piece.
-        table.add_column(escape(column), overflow="fold", no_wrap=column == "name", min_width=4)
-    return table
-
-
-def _cells(*values: Any) -> list[str]:
-    """Hostile text as cells: no markup, no control characters, not endless."""
-    from rich.markup import escape
-
-    shown = ("" if value is None else str(value) for value in values)
-    clean = ("".join(one if one.isprintable() else " " for one in text) for text in shown)
-    return [escape(text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…") for text in clean]
-
-
-def _print(table: "Table") -> None:
-    from rich.console import Console
-
-    Console(highlight=False).print(table)

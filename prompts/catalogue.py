@@ -46,18 +46,18 @@ class CatalogueEntry(Config):
 
 def catalogue() -> dict[str, CatalogueEntry]:
     """Name → entry, of those that can be read."""
-    return {name: entry for name, entry in _read().items() if isinstance(entry, CatalogueEntry)}
+    return {name: entry for name, entry in _read(_FOLDER).items() if isinstance(entry, CatalogueEntry)}
 
 
 def broken_entries() -> dict[str, InputError]:
     """Name → what is wrong, of those that cannot be read."""
-    return {name: entry for name, entry in _read().items() if isinstance(entry, InputError)}
+    return {name: entry for name, entry in _read(_FOLDER).items() if isinstance(entry, InputError)}
 
 
 @lru_cache(maxsize=1)
-def _read() -> dict[str, CatalogueEntry | InputError]:
+def _read(folder: Path) -> dict[str, CatalogueEntry | InputError]:
     found: dict[str, CatalogueEntry | InputError] = {}
-    for path in sorted(_FOLDER.glob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         try:
             found[path.stem] = read_entry(path)
         except InputError as error:  # costs only itself
@@ -94,7 +94,7 @@ def resolve(config: SourceConfig) -> SourceConfig:
     if not config.path.startswith(PREFIX):
         return config
     name = config.path.removeprefix(PREFIX)
-    entry = _read().get(name)
+    entry = _read(_FOLDER).get(name)
     if entry is None:
         raise InputError(f"the catalogue has no source {name!r}", "`prd corpus sources` lists them")
     if isinstance(entry, InputError):

@@ -50,10 +50,12 @@ def find_version(home: Path, version: str | None = None) -> Path:
         return Path(version)
     found = [folder for folder in versions(home) if folder.name.startswith(version or "")]
     if not found:
-        what = f"version {version} of the corpus" if version else "corpus"
+        what = f"version {version} of the corpus {home.name}" if version else f"corpus {home.name}"
         names = ", ".join(folder.name for folder in versions(home)[-5:])
         way_out = f"there are {names}" if names else "build it: prd corpus build"
-        raise MissingError(f"there is no {what} in {home}", way_out)
+        raise MissingError(
+            f"there is no {what} in {home}", f"{way_out}; --recipe or corpus.name=… names another corpus"
+        )
     if version and len(found) > 1:
         names = ", ".join(folder.name for folder in found)
         raise InputError(f"{version} may be {names}", "give more of its name")

@@ -1,5 +1,10 @@
 """A data engineer's afternoon: look at a source, add it, ask what it brought and why."""
 
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +61,17 @@ def test_a_prompt_and_its_reasons(corpus):
     code, out = corpus("explain", "an old wodden castle")
     assert code == 0 and "merged: typo" in out and "stands for it: an old wooden castle" in out
     assert "would be new" in corpus("explain", "a teapot")[1]
+    for prompt in ("--ar 3:2 a red cube", "- a red cube", "-v 5 a red cube"):
+        code, out = corpus("explain", prompt)
+        assert code == 0 and "in the corpus" in out, (prompt, out)
+    code, said = corpus("explain", "a red cube", "--recpie=x")
+    assert code == 2 and "--recpie" in said, "a mistyped option is none"
+
+
+def test_versions_of_another_corpus(corpus):
+    for changes in (["corpus.name=other"], ["--set", "corpus.name=other"], ["feed", "corpus.name=other"]):
+        code, said = corpus("diff", "4a4d", *changes)
+        assert code == 4 and "no version 4a4d of the corpus other in" in said and "corpus.name=" in said, said
 
 
 @pytest.mark.parametrize(
@@ -74,5 +90,35 @@ def test_a_source_that_is_mistyped_is_a_message(corpus, source, says):
 
 
 def test_sources_name_their_terms(prd):
-    code, out, _ = prd("corpus", "sources", COLUMNS="140")
+    code, out, _ = prd("corpus", "sources")
     assert code == 0 and "catalog:diffusiondb" in out and "sample:solids" in out and "terms to accept" in out
+    title, *lines = out.splitlines()
+    assert title == "# sources" and {len(line.split("\t")) for line in lines} == {4}, "for programs"
+
+
+def test_sources_at_a_terminal_are_a_line_each(home):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "flows.cli", "corpus", "sources"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "80"}
+    with subprocess.Popen(command, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        out = b""
+        with suppress(OSError):  # so a terminal ends
+            while part := os.read(ours, 2**16):
+                out += part
+    os.close(ours)
+    assert process.returncode == 0
+    (line,) = (line for line in out.decode().splitlines() if line.startswith("catalog:journeydb "))
+    assert line.endswith("4,429,295 rows, journeydb-terms (terms to accept).") and "captions by GPT-3.5" in line
+
+
+def test_numbers_for_programs_are_cells_between_tabs(corpus, tmp_path):
+    (tmp_path / "a.txt").write_text("a red\tcube [bold]\n" + "a castle " * 30 + "\n")
+    assert corpus("build")[0] == 0
+    for command, cells in (
+        (("preview", "a.txt"), ["1", "a red cube [bold]", "a red cube bold", "", "known"]),
+        (("stats",), ["a", "unknown", "1", "2", "2", "2"]),
+        (("explain", "a red cube [bold]"), ["a", "1", "stays"]),
+    ):
+        code, out = corpus(*command)
+        assert code == 0 and "\t".join(cells) in out.splitlines() and "─" not in out, out

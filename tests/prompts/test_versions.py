@@ -7,7 +7,7 @@ import pytest
 
 from infra.errors import InputError, MissingError, PRDError, RecipeError
 from prompts.build import build_corpus
-from prompts.catalogue import _read, broken_entries, catalogue, read_entry, resolve
+from prompts.catalogue import broken_entries, catalogue, read_entry, resolve
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats
 from prompts.licences import strictest
@@ -98,10 +98,10 @@ def test_what_differs_between_versions(home, tmp_path):
 def test_versions_are_named_by_their_beginning(home, tmp_path):
     folder = find_version(home)
     assert find_version(home, folder.name[:4]) == find_version(home, str(folder)) == folder
-    with pytest.raises(MissingError, match="no version zzz") as caught:
+    with pytest.raises(MissingError, match="no version zzz of the corpus corpus in") as caught:
         find_version(home, "zzz")
     assert folder.name in str(caught.value)
-    with pytest.raises(MissingError, match="no corpus in"):
+    with pytest.raises(MissingError, match="no corpus other in"):
         find_version(tmp_path / "corpora" / "other")
 
 
@@ -239,7 +239,6 @@ def test_a_broken_entry_costs_only_itself(tmp_path, monkeypatch):
     for name, text in (("toys", good), ("lamps", "about: lamps\n"), ("boats", "about: ["), ("cars", good + good)):
         (tmp_path / f"{name}.yaml").write_text(text)
     monkeypatch.setattr("prompts.catalogue._FOLDER", tmp_path)
-    monkeypatch.setattr("prompts.catalogue._read", _read.__wrapped__)
     assert list(catalogue()) == ["toys"] and list(broken_entries()) == ["boats", "cars", "lamps"]
     assert resolve(SourceConfig(path="catalog:toys")).path == "somebody/toys"
     with pytest.raises(InputError, match=r"lamps\.yaml is no entry of the catalogue: `path`"):

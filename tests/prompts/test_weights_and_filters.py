@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from infra.errors import InputError
 from prompts import catalogue as catalogue_module
 from prompts.build import build_corpus, scores_of
-from prompts.catalogue import catalogue, read_entry, resolve
+from prompts.catalogue import read_entry, resolve
 from prompts.config import CorpusConfig, SourceConfig
 from prompts.corpus import corpus_stats, open_corpus
 from prompts.preview import explain, preview
@@ -130,9 +130,7 @@ def toys(tmp_path, files, monkeypatch):
     }
     (folder / "toys.yaml").write_text(yaml.safe_dump(entry))
     monkeypatch.setattr(catalogue_module, "_FOLDER", folder)
-    catalogue.cache_clear()
-    yield "catalog:toys"
-    catalogue.cache_clear()
+    return "catalog:toys"
 
 
 def test_the_catalogue_may_state_both(tmp_path, files, toys):
