@@ -117,6 +117,7 @@ def preview(
 def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", version: VersionOption = None) -> None:
     """Numbers of a version: the funnel, its sources and what they share, languages, lengths."""
     from infra.settings import settings
+    from prompts.card import losses_by_source, losses_of, rows_by_rule
     from prompts.corpus import corpus_stats
     from prompts.versions import find_version
 
@@ -127,12 +128,26 @@ def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", versi
     for what, count in {**numbers["refused"], **numbers["merged"]}.items():
         funnel.add_row(f"- {what}", f"{count:,}", _meaning(what))
     funnel.add_row("prompts", f"{numbers['prompts']:,}", "in this version")
+    for split, count in numbers["splits"].items():
+        funnel.add_row(f"  {split}", f"{count:,}", "of them in this split")
     _print(funnel)
-    sources = _table("sources", "source", "licence", "weight", "read", "kept", "only here")
+    sources = _table("sources", "source", "licence", "weight", "read", "refused", "merged", "kept", "only here")
     for each in numbers["sources"]:
-        counts = (f"{each[name]:,}" for name in ("read", "kept", "only_here"))
+        counts = (f"{count:,}" for count in (each["read"], *losses_of(each), each["kept"], each["only_here"]))
         sources.add_row(*_cells(each["name"], each["licence"], f"{each.get('weight', 1):g}", *counts))
     _print(sources)
+    if lost := losses_by_source(numbers):
+        table = _table("lost by source", "", *_cells(*(each["name"] for each in numbers["sources"])))
+        for what, counts in lost:
+            table.add_row(*_cells(what, *(f"{count:,}" for count in counts)))
+        _print(table)
+    if evaluation := numbers.get("evaluation"):
+        sets = _table("evaluation prompts that are kept out", "set", "prompts")
+        for each in evaluation:
+            sets.add_row(*_cells(each["name"], f"{each['prompts']:,}"))
+        for rule, count in rows_by_rule(numbers).items():
+            sets.add_row(*_cells(f"- rows by {rule}", f"{count:,}"))
+        _print(sets)
     if len(numbers["overlap"]) > 1:
         names = list(numbers["overlap"])
         shared = _table("prompts in common", "", *names)
@@ -168,7 +183,7 @@ def explain(
     facts |= {name.replace("_", " "): value for name, value in found.row.items() if name.startswith("score_")}
     for name, value in facts.items():
         if value not in (None, [], ""):
-            typer.echo(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
+            typer.echo(f"{name}: {_in_words(value)}")
     if len(found.members):
         table = _table("rows of its cluster", "source", "row", "rule")
         for row in found.members.head(20).iter_rows(named=True):
@@ -258,6 +273,12 @@ def _source_setting(source: dict[str, Any]) -> str:
     own = [f"weight {source['weight']:g}"] if "weight" in source else []
     own += [in_words(source["filters"])] if source.get("filters") else []
     return str(source.get("path", source)) + (f" ({', '.join(own)})" if own else "")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _meaning(what: str) -> str:

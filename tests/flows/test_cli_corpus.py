@@ -41,6 +41,7 @@ def test_from_a_first_look_to_a_larger_version(corpus, tmp_path):
     assert "toys.csv (weight 2.5, n_words max 9, any unsafe)" in out
     code, out = corpus("stats")
     assert code == 0 and second.name in out and "prompts in common" in out and "MIT" in out and "2.5" in out
+    assert "of them in this split" in out and "lost by source" in out
     assert first.name in corpus("stats", "--version", first.name[:6])[1]
 
 
@@ -51,6 +52,20 @@ def test_a_prompt_and_its_reasons(corpus):
     code, out = corpus("explain", "an old wodden castle")
     assert code == 0 and "merged: typo" in out and "stands for it: an old wooden castle" in out
     assert "would be new" in corpus("explain", "a teapot")[1]
+    code, out = corpus("explain", "**a teapot::2 --v 5** - <@42> (fast)")
+    assert "taken out: parameters, weights, wrapper" in out and "parameter weights: 2" in out
+    code, out = corpus("explain", "!?")
+    assert "would be refused: empty (no letter or digit is left after cleaning)" in out
+
+
+def test_evaluation_prompts_are_named(corpus, tmp_path):
+    (tmp_path / "e.txt").write_text("a red cube\n")
+    option = "corpus.evaluation_prompts=e.txt"
+    assert corpus("build", option)[0] == 0
+    code, out = corpus("stats", option)
+    assert code == 0 and "evaluation prompts that are kept out" in out and "rows by evaluation_text" in out
+    code, out = corpus("explain", "A red cube!", option)
+    assert code == 0 and "refused: evaluation_text (equals an evaluation prompt): a red cube" in out
 
 
 @pytest.mark.parametrize(
