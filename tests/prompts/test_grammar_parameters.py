@@ -131,3 +131,10 @@ def test_web_settings_beside_parameters_keep_the_negative_whole():
 def test_what_weighs_less_than_nothing_is_not_to_be_seen(raw, text, negative):
     found, parameters = read(raw)
     assert (found, parameters.get("negative")) == (text, negative)
+
+
+def test_what_is_found_in_one_row_says_nothing_of_others():
+    rows = ["a cube", "a cube --no mist", "a frog::2 swamp::-1", "a frog::2 swamp::-1 --no mist", "a cube --v 5"]
+    parameters = clean_texts(pl.Series(rows))["parameters"].struct.unnest()
+    assert parameters["negative"].to_list() == [None, "mist", "swamp", "mist, swamp", None]
+    assert parameters["version"].to_list() == [None] * 4 + ["5"]
