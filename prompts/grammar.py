@@ -136,7 +136,7 @@ class _Work:
             self._keep(sheet, Trait.CONTROL | Trait.COLON, read_parameters)
         sheet.apply(PARAMETERS_OFF)
         if read:
-            self._keep(sheet, Trait.PAIRED_COLONS | Trait.PAREN, read_weights)
+            self._keep(sheet, Trait.COLON, read_weights)
         sheet.apply(WEIGHTS)
         sheet.look_again()
         sheet.apply(TIDY)
