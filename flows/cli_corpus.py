@@ -7,7 +7,7 @@ import typer
 
 from flows.cli_options import Overrides, PromptCommand, RecipeOption
 from flows.tables import Table, for_people
-from flows.wording import meaning, setting
+from flows.wording import meaning, setting, shown
 
 if TYPE_CHECKING:
     from prompts.config import SourceConfig
@@ -126,6 +126,7 @@ def preview(
 def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", version: VersionOption = None) -> None:
     """Numbers of a version: the funnel, its sources and what they share, languages, lengths."""
     from infra.settings import settings
+    from prompts.card import losses_by_source, losses_of, rows_by_rule
     from prompts.corpus import corpus_stats
     from prompts.versions import find_version
 
@@ -136,12 +137,26 @@ def stats(overrides: Overrides = None, recipe: RecipeOption = "miniature", versi
     for what, count in {**numbers["refused"], **numbers["merged"]}.items():
         funnel.add(f"- {what}", f"{count:,}", meaning(what))
     funnel.add("prompts", f"{numbers['prompts']:,}", "in this version")
+    for split, count in numbers["splits"].items():
+        funnel.add(f"  {split}", f"{count:,}", "of them in this split")
     funnel.print()
-    sources = Table("sources", "source", "licence", "weight", "read", "kept", "only here")
+    sources = Table("sources", "source", "licence", "weight", "read", "refused", "merged", "kept", "only here")
     for each in numbers["sources"]:
-        counts = (f"{each[name]:,}" for name in ("read", "kept", "only_here"))
+        counts = (f"{count:,}" for count in (each["read"], *losses_of(each), each["kept"], each["only_here"]))
         sources.add(each["name"], each["licence"], f"{each.get('weight', 1):g}", *counts)
     sources.print()
+    if lost := losses_by_source(numbers):
+        losses = Table("lost by source", "", *(each["name"] for each in numbers["sources"]))
+        for what, counts in lost:
+            losses.add(what, *(f"{count:,}" for count in counts))
+        losses.print()
+    if evaluation := numbers.get("evaluation"):
+        sets = Table("evaluation prompts that are kept out", "set", "prompts")
+        for each in evaluation:
+            sets.add(each["name"], f"{each['prompts']:,}")
+        for rule, count in rows_by_rule(numbers).items():
+            sets.add(f"- rows by {rule}", f"{count:,}")
+        sets.print()
     if len(numbers["overlap"]) > 1:
         names = list(numbers["overlap"])
         shared = Table("prompts in common", "", *names)
@@ -177,7 +192,7 @@ def explain(
     facts |= {name.replace("_", " "): value for name, value in found.row.items() if name.startswith("score_")}
     for name, value in facts.items():
         if value not in (None, [], ""):
-            typer.echo(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
+            typer.echo(f"{name}: {shown(value)}")
     if len(found.members):
         table = Table("rows of its cluster", "source", "row", "rule")
         for row in found.members.head(20).iter_rows(named=True):

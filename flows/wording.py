@@ -28,3 +28,10 @@ def meaning(what: str) -> str:
         "again": "equals an earlier row of the source",
     }
     return {**MERGES, **own}.get(what) or reason_meaning(what)
+
+
+def shown(value: Any) -> str:
+    """A fact about a prompt: lists with commas, numbers without noise."""
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -176,6 +176,9 @@ def _build(
     version = digest(content)[:12]
     stats = {
         **statistics.result(),
+        "evaluation": [
+            {"name": source.name, "file": source.file, "prompts": len(prompts_of([source]))} for source in held_out
+        ],
         "missing": [asdict(source) for source in missing],
         "splits": written.splits,
     }

@@ -5,6 +5,8 @@ from typing import Any
 import yaml
 
 from prompts.charts import FUNNEL_CHART, LENGTH_CHART
+from prompts.contamination import CONTAMINATED
+from prompts.policy import EVALUATION_TEXT
 from prompts.rows import MERGES, reason_meaning
 from prompts.scores.config import in_words
 
@@ -67,19 +69,31 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
             "`clusters.parquet` says of every row of the sources which prompt stands for it and by which rule; "
             "`rejects.parquet` has the rows that none stands for, without links, addresses and ids of people."
         ),
+        _table(("split", "prompts"), list(stats["splits"].items())),
         "## Sources",
         _table(
-            ("source", "file", "licence", "weight", "read", "kept", "only here"),
+            ("source", "file", "licence", "weight", "read", "refused", "merged", "kept", "only here"),
             [
-                (s["name"], s["file"], s["licence"], f"{s['weight']:g}", s["read"], s["kept"], s["only_here"])
+                (
+                    s["name"],
+                    s["file"],
+                    s["licence"],
+                    f"{s['weight']:g}",
+                    s["read"],
+                    *losses_of(s),
+                    s["kept"],
+                    s["only_here"],
+                )
                 for s in stats["sources"]
             ],
         ),
+        *_by_source(stats),
         *_own_filters(stats["sources"]),
         *_left_out(stats["missing"]),
         "The licence is what whoever configured the source stated. Of several for one prompt the strictest binds:",
         _table(("licence", "prompts"), list(stats["licences"].items())),
         *_overlap(stats["overlap"]),
+        *_evaluation(stats),
         "## Languages",
         "Guessed from script and function words; `und` where these do not tell.",
         _table(("language", "prompts"), list(stats["languages"].items())),
@@ -98,6 +112,47 @@ def dataset_card(name: str, version: str, stats: dict[str, Any], examples: list[
         "\n".join(f"- {_cell(text)}" for text in examples),
     ]
     return "---\n" + yaml.safe_dump(front, sort_keys=False) + "---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def losses_of(source: dict[str, Any]) -> tuple[int, int]:
+    """Rows of a source that were refused and merged."""
+    return sum(source["refused"].values()), sum(source["merged"].values())
+
+
+def losses_by_source(stats: dict[str, Any]) -> list[tuple[str, list[int]]]:
+    """Reason or rule → rows of each source, once there are several."""
+    sources = stats["sources"] if len(stats["sources"]) > 1 else []
+    return [
+        (what, [source[how].get(what, 0) for source in sources])
+        for how in ("refused", "merged")
+        for what in stats[how]
+        if sources
+    ]
+
+
+def rows_by_rule(stats: dict[str, Any]) -> dict[str, int]:
+    """Rule by which rows were found to say what an evaluation prompt says → how many."""
+    return {rule: stats["refused"].get(rule, 0) for rule in (EVALUATION_TEXT, *CONTAMINATED[1:])}
+
+
+def _by_source(stats: dict[str, Any]) -> list[str]:
+    rows = [(f"`{what}`", *counts) for what, counts in losses_by_source(stats)]
+    names = [source["name"] for source in stats["sources"]]
+    return ["Rows that were refused or merged, by source:", _table(("", *names), rows)] if rows else []
+
+
+def _evaluation(stats: dict[str, Any]) -> list[str]:
+    """What the corpus is kept apart from."""
+    sets = [(each["name"], each["file"], each["prompts"]) for each in stats["evaluation"]]
+    if not sets:
+        return []
+    rules = [(f"`{rule}`", count, reason_meaning(rule)) for rule, count in rows_by_rule(stats).items()]
+    return [
+        "## Evaluation prompts that are kept out",
+        _table(("set", "file", "prompts"), sets),
+        "Rows that were refused for them; `rejects.parquet` names the evaluation prompt in `detail`:",
+        _table(("rule", "rows", "meaning"), rules),
+    ]
 
 
 def _several(count: int, what: str) -> str:

@@ -88,8 +88,9 @@ def open_corpus(folder: Path) -> Corpus:
 
 
 def corpus_stats(folder: Path) -> dict[str, Any]:
-    """Numbers of a finished corpus: `read`, `refused` by reason, `merged` by rule, `prompts`, `sources`, those that are
-    `missing`, `overlap`, `licences`, `languages`, `flags`, `words`, `scores`, `styled`, `clusters` and `splits`.
+    """Numbers of a finished corpus: `read`, `refused` by reason, `merged` by rule, `prompts`, `sources`, `evaluation`
+    sets, sources that are `missing`, `overlap`, `licences`, `languages`, `flags`, `words`, `scores`, `styled`,
+    `clusters` and `splits`.
 
     Raises:
         MissingError: there is no finished corpus in `folder`, or the file is gone.

@@ -136,7 +136,7 @@ class _Work:
             self._keep(sheet, Trait.CONTROL | Trait.COLON, read_parameters)
         sheet.apply(PARAMETERS_OFF)
         if read:
-            self._keep(sheet, Trait.PAIRED_COLONS | Trait.PAREN, read_weights)
+            self._keep(sheet, Trait.COLON, read_weights)
         sheet.apply(WEIGHTS)
         sheet.look_again()
         sheet.apply(TIDY)
@@ -166,7 +166,8 @@ class _Work:
 def _both(known: pl.Series, found: pl.Series) -> pl.Series:
     """What was known where it was; of texts one after the other."""
     if known.name == "negative":
-        return pl.select(pl.concat_str(known, found, separator=", ", ignore_nulls=True)).to_series()
+        # Null where one is missing.
+        return pl.select(pl.coalesce(pl.concat_str(known, found, separator=", "), known, found)).to_series()
     return known.zip_with(known.is_not_null(), found)
 
 

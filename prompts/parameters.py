@@ -43,9 +43,7 @@ def read_parameters(texts: pl.Series) -> pl.DataFrame:
         .then(pl.col("text").str.extract(f"({SETTINGS})"))
         .alias("settings"),
     )
-    niji = pl.when(pl.col("tail").str.contains(f"(?i){MARK}niji")).then(
-        pl.concat_str(pl.lit("niji"), pl.lit(" ") + _option("niji", NUMBER), ignore_nulls=True)
-    )
+    niji = _option("", rf"niji(?:\s*=?\s*{NUMBER})?").str.replace(r"(?i)^niji[\s=]*", "niji ").str.strip_chars(" ")
     negative = pl.col("tail").str.extract_all(LISTED).list.eval(pl.element().str.slice(len(f"{MARK}no ")))
     return frame.select(
         aspect=pl.coalesce(_option("ar|aspect", _RATIO), _setting("size", _RATIO))
@@ -55,9 +53,7 @@ def read_parameters(texts: pl.Series) -> pl.DataFrame:
         seed=pl.coalesce(_option("seed|sameseed", _SEED), _setting("seed", _SEED)).cast(pl.Int64),
         stylize=_option("stylize|s", NUMBER).cast(pl.Float32),
         style=_option("style", _STYLES).str.to_lowercase(),
-        negative=pl.when(pl.col("tail").str.contains(LISTED))
-        .then(negative.list.join(", "))
-        .otherwise(_block(NEGATIVE)),
+        negative=pl.when(negative.list.len() > 0).then(negative.list.join(", ")).otherwise(_block(NEGATIVE)),
     )
 
 

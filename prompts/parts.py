@@ -8,7 +8,7 @@ import polars as pl
 
 from infra.artifacts import read_manifest
 from infra.errors import InputError, MissingError
-from prompts.corpus import BUILD_AGAIN, CLUSTERS, DATA
+from prompts.corpus import BUILD_AGAIN, CLUSTERS, DATA, REJECTS
 
 
 def read_prompts(folder: Path, *columns: str) -> pl.DataFrame:
@@ -35,6 +35,11 @@ def read_clusters(folder: Path, *columns: str, where: pl.Expr | None = None) -> 
         InputError: it is damaged.
     """
     return _read(folder / CLUSTERS, columns, where)
+
+
+def read_rejects(folder: Path, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
+    """Rows that were refused; as `read_clusters`."""
+    return _read(folder / REJECTS, columns, where)
 
 
 def _read(path: Path, columns: tuple[str, ...], where: pl.Expr | None = None) -> pl.DataFrame:

@@ -24,7 +24,8 @@ class Policy:
     def __init__(self, config: CorpusConfig, sources: Sequence[SourceConfig], evaluation: Sequence[str]) -> None:
         self._filters = [config.filters_of(source) for source in sources]
         self._languages = config.languages
-        self._held_out = prompt_ids(normalise_texts(pl.Series(evaluation, dtype=pl.String))).implode()
+        self._evaluation = pl.Series(evaluation, dtype=pl.String)
+        self._held_out = prompt_ids(normalise_texts(self._evaluation))
 
     def columns(self, source: int) -> list[str]:
         """What rows of a source have to have to be looked at."""
@@ -36,4 +37,7 @@ class Policy:
         if self._languages is not None:
             other = ~pl.col("language").is_in([*self._languages, "und"])
             rows = rows.with_columns(refuse(other, "language", pl.col("language")))
-        return rows.with_columns(refuse(pl.col("id").is_in(self._held_out), EVALUATION_TEXT))
+        if self._evaluation.is_empty():
+            return rows
+        which = pl.col("id").replace_strict(self._held_out, self._evaluation, default=None, return_dtype=pl.String)
+        return rows.with_columns(refuse(pl.col("id").is_in(self._held_out.implode()), EVALUATION_TEXT, which))

@@ -16,9 +16,9 @@ from prompts.dedup.pairs import RULES
 from prompts.dedup.split import split_style
 from prompts.describe import describe
 from prompts.identifiers import as_hex
-from prompts.parts import read_clusters, read_prompts
+from prompts.parts import read_clusters, read_prompts, read_rejects
 from prompts.policy import Policy
-from prompts.rows import SCHEMA
+from prompts.rows import MERGES, SCHEMA, reason_meaning
 from prompts.sources import Source, find_sources, prompts_of
 from prompts.versions import configuration
 
@@ -165,12 +165,12 @@ def explain(text: str, corpus: Path) -> Explanation:
         members = read_clusters(corpus, where=pl.col("kept_prompt_id") == kept)
         stands = known.filter(pl.col("prompt_id") == kept)["text"].item()
         # Another source's limits may have refused the same prompt.
-        rule = mine.drop_nulls("kept_prompt_id")["rule"].drop_nulls().first()
-        verdict = "in the corpus" if kept == named else f"merged: {rule}"
+        rule = str(mine.drop_nulls("kept_prompt_id")["rule"].drop_nulls().first())
+        verdict = "in the corpus" if kept == named else f"merged: {rule} ({MERGES.get(rule, rule)})"
         return Explanation(row, verdict, stands, members)
     none = mine.clear()
     if len(mine):
-        return Explanation(row, f"refused: {mine['rule'][0]}", None, mine)
+        return Explanation(row, f"refused: {_refusal(mine['rule'][0], _detail(corpus, mine))}", None, mine)
     evaluation = prompts_of(find_sources(policy.evaluation_prompts))
     nowhere = SourceConfig(path="-")  # without limits of its own
     refused = Policy(policy, [nowhere], evaluation).refuse(described, 0)
@@ -179,13 +179,26 @@ def explain(text: str, corpus: Path) -> Explanation:
         near, verdicts, details = _compare([known["text"], described["text"]], evaluation, policy)
         reason, detail = verdicts[-1], details[-1]
     if reason is not None:
-        return Explanation(row, f"would be refused: {reason} ({detail or 'no more to say'})", None, none)
+        return Explanation(row, f"would be refused: {_refusal(reason, detail)}", None, none)
     for one, other, rule in near.pairs:
         if max(one, other) == len(known):
             partner = int(min(one, other))
-            return Explanation(row, f"would be merged: {RULES[int(rule)]}", known["text"][partner], none)
+            name = RULES[int(rule)]
+            return Explanation(row, f"would be merged: {name} ({MERGES[name]})", known["text"][partner], none)
     nearest = _nearest(near, len(known))
     return Explanation(row, "would be new", None, none, None if nearest is None else known["text"][nearest])
+
+
+def _refusal(reason: str, detail: str | None) -> str:
+    """A reason, what it means, and what it says of this prompt."""
+    return f"{reason} ({reason_meaning(reason)})" + (f": {detail}" if detail else "")
+
+
+def _detail(corpus: Path, rows: pl.DataFrame) -> str | None:
+    """Of the first of some refused rows."""
+    first = rows.row(0, named=True)
+    same = (pl.col("source") == first["source"]) & (pl.col("source_row") == first["source_row"])
+    return next(iter(read_rejects(corpus, "detail", where=same)["detail"]), None)
 
 
 def _nearest(near: NearDuplicates, place: int) -> int | None:

@@ -36,7 +36,7 @@ REASONS = {
     "language": "a language outside `languages`",
     "evaluation_text": "equals an evaluation prompt",
     "evaluation_words": "has the words of an evaluation prompt, in another order or with other function words",
-    "evaluation_near": "is a near-duplicate of an evaluation prompt, which `detail` has",
+    "evaluation_near": "is a near-duplicate of an evaluation prompt",
     "subject_cap": "one of many prompts of its subject, beyond `subject_cap`",
 }
 """Code → meaning, of rows that the corpus has nothing for. A row has at most one: the first that applies."""

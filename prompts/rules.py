@@ -240,8 +240,8 @@ WEIGHTS = (
     Rule("weights", Trait.PAIRED_COLONS, WEIGHTED_PART, ", "),
     Rule("weights", Trait.ANGLE, r"(?i)<(?:lora|hypernet|lyco|lycoris):[^<>]*>"),
     Rule("weights", Trait.BACKSLASH, r"\\([()\[\]{}])", "${1}"),
-    Rule("weights", Trait.PAREN, rf"\({{2,}}({_INSIDE}\s*:\s?{NUMBER}\s?)\){{2,}}", "(${1})"),
-    Rule("weights", Trait.PAREN, WEIGHTED_WORDS, "${1}"),
+    Rule("weights", Trait.COLON, rf"\({{2,}}({_INSIDE}\s*:\s?{NUMBER}\s?)\){{2,}}", "(${1})"),
+    Rule("weights", Trait.COLON, WEIGHTED_WORDS, "${1}"),
     Rule("weights", Trait.PAREN, r"\({2,}([^()]*)\){2,}", "${1}"),
     # Of `[from:to:when]` and `{one, other}` the picture shows one: the last, and any.
     Rule("weights", Trait.SQUARE, rf"\[[^\[\]:|]*:([^\[\]:|]*[^\[\]:|\d\s.][^\[\]:|]*):\s?{NUMBER}\]", "${1}"),

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -30,26 +31,23 @@ def _files(names: Sequence[str], folder: Path) -> set[Path]:
         if path in found or not path.is_file():
             continue
         found.add(path)
-        source = path.read_text(encoding="utf-8")
-        found.update(data for data in (folder / "data").iterdir() if data.stem in _words(source))
-        waiting += _imports(source)
+        words, imports = _named_in(path.read_text(encoding="utf-8"))
+        found.update(data for data in (folder / "data").iterdir() if data.stem in words)
+        waiting += imports
     return found
 
 
-def _words(source: str) -> set[str]:
-    """Words that stand for themselves in a module: `"unsafe"`, and `"trigrams"` of `"trigrams.npy"`."""
-    nodes = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
-    return {Path(value).stem for value in nodes if isinstance(value, str) and "\n" not in value}
-
-
-def _imports(source: str) -> list[str]:
-    """Modules of this folder that a module imports."""
-    names = list[str]()
+@lru_cache
+def _named_in(source: str) -> tuple[set[str], list[str]]:
+    """Words that stand for themselves in a module, `"unsafe"` or `"trigrams"` of `"trigrams.npy"`; and what it imports
+    of this folder."""
+    words, imports = set[str](), list[str]()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-    return [name.removeprefix(f"{_PACKAGE}.") for name in names]
+        match node:
+            case ast.Constant(value=str() as text) if "\n" not in text:
+                words.add(Path(text).stem)
+            case ast.ImportFrom(module=str() as module):
+                imports += [module, *(alias.name for alias in node.names if module == _PACKAGE)]
+            case ast.Import():
+                imports += [alias.name for alias in node.names]
+    return words, [name.removeprefix(f"{_PACKAGE}.") for name in imports]

@@ -51,6 +51,7 @@ def test_from_a_first_look_to_a_larger_version(corpus, tmp_path):
     assert "toys.csv (weight 2.5, n_words max 9, any unsafe)" in out
     code, out = corpus("stats", "--version", second.name)
     assert code == 0 and second.name in out and "prompts in common" in out and "MIT" in out and "2.5" in out
+    assert "of them in this split" in out and "lost by source" in out
     assert first.name in corpus("stats", "--version", first.name[:6])[1]
 
 
@@ -66,12 +67,26 @@ def test_a_prompt_and_its_reasons(corpus):
         assert code == 0 and "in the corpus" in out, (prompt, out)
     code, said = corpus("explain", "a red cube", "--recpie=x")
     assert code == 2 and "--recpie" in said, "a mistyped option is none"
+    code, out = corpus("explain", "**a teapot::2 --v 5** - <@42> (fast)")
+    assert "taken out: parameters, weights, wrapper" in out and "parameter weights: 2" in out
+    code, out = corpus("explain", "!?")
+    assert "would be refused: empty (no letter or digit is left after cleaning)" in out
 
 
 def test_versions_of_another_corpus(corpus):
     for changes in (["corpus.name=other"], ["--set", "corpus.name=other"], ["feed", "corpus.name=other"]):
         code, said = corpus("diff", "4a4d", *changes)
         assert code == 4 and "no version 4a4d of the corpus other in" in said and "corpus.name=" in said, said
+
+
+def test_evaluation_prompts_are_named(corpus, tmp_path):
+    (tmp_path / "e.txt").write_text("a red cube\n")
+    option = "corpus.evaluation_prompts=e.txt"
+    assert corpus("build", option)[0] == 0
+    code, out = corpus("stats", option)
+    assert code == 0 and "evaluation prompts that are kept out" in out and "rows by evaluation_text" in out
+    code, out = corpus("explain", "A red cube!", option)
+    assert code == 0 and "refused: evaluation_text (equals an evaluation prompt): a red cube" in out
 
 
 @pytest.mark.parametrize(
@@ -117,7 +132,7 @@ def test_numbers_for_programs_are_cells_between_tabs(corpus, tmp_path):
     assert corpus("build")[0] == 0
     for command, cells in (
         (("preview", "a.txt"), ["1", "a red cube [bold]", "a red cube bold", "", "known"]),
-        (("stats",), ["a", "unknown", "1", "2", "2", "2"]),
+        (("stats",), ["a", "unknown", "1", "2", "0", "0", "2", "2"]),
         (("explain", "a red cube [bold]"), ["a", "1", "stays"]),
     ):
         code, out = corpus(*command)

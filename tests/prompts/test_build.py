@@ -79,6 +79,31 @@ def test_no_evaluation_prompt_is_left_in_any_order(sample_corpus):
     assert not left.is_in(keys.to_list()).any()
 
 
+def test_what_was_kept_out_is_reported(tmp_path):
+    (tmp_path / "e.txt").write_text("a wooden castle on a mountain\na sleeping dragon\n")
+    (tmp_path / "a.txt").write_text("A sleeping dragon!\na castle on a wooden mountain\na red cube\nA red cube\n")
+    (tmp_path / "b.txt").write_text("a sleping dragon\na red cube\n!\n")
+    config = CorpusConfig(
+        sources=[{"path": str(tmp_path / name)} for name in ("a.txt", "b.txt")],
+        evaluation_prompts=str(tmp_path / "e.txt"),
+    )
+    folder = build_corpus(config, tmp_path / "corpora")
+    stats = corpus_stats(folder)
+    assert stats["evaluation"] == [{"name": "e", "file": "e.txt", "prompts": 2}]
+    details = pl.read_parquet(folder / "rejects.parquet").select("reason", "detail").drop_nulls("detail")
+    assert sorted(details.rows()) == [
+        ("evaluation_near", "a sleeping dragon"),
+        ("evaluation_text", "a sleeping dragon"),
+        ("evaluation_words", "a wooden castle on a mountain"),
+    ]
+    card = (folder / "README.md").read_text()
+    assert "| e | e.txt | 2 |" in card and "| `evaluation_words` | 1 | has the words of" in card
+    assert "| train | 1 |" in card
+    assert "| a | a.txt | unknown | 1 | 4 | 2 | 1 | 1 | 0 |" in card
+    assert "| b | b.txt | unknown | 1 | 3 | 2 | 1 | 0 | 0 |" in card
+    assert "| `evaluation_near` | 0 | 1 |" in card and "| `exact` | 1 | 1 |" in card
+
+
 def test_the_most_trusted_source_wins_and_the_strictest_licence_binds(tmp_path):
     (tmp_path / "a.txt").write_text("a blue cone\nA Red Cube!\na red cube\n")
     (tmp_path / "b.txt").write_text("a red  cube --v 5\na green torus\n")

@@ -154,13 +154,13 @@ def test_a_corpus_explains_itself(tmp_path):
     }
     assert [each.verdict for each in found.values()] == [
         "in the corpus",
-        "merged: typo",
-        "refused: evaluation_text",
-        "would be merged: typo",
+        "merged: typo (is misspelt, or the other is)",
+        "refused: evaluation_text (equals an evaluation prompt): a held out lamp",
+        "would be merged: typo (is misspelt, or the other is)",
         "would be new",
         "would be new",
-        "would be refused: evaluation_near (a held out lamp)",
-        "would be refused: empty (no more to say)",
+        "would be refused: evaluation_near (is a near-duplicate of an evaluation prompt): a held out lamp",
+        "would be refused: empty (no letter or digit is left after cleaning)",
     ]
     assert found["a new boat"].nearest is None and found["a new cube of glass"].nearest == "a red cube"
     assert found["an old wodden castle"].kept == "an old wooden castle"
