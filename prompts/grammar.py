@@ -15,7 +15,16 @@ SWEEPS = 6
 """How often the rules may find something new in what they have left."""
 
 FLAGS = (
-    *("address", "control", "email", "link", "markup", "mention", "parameters", "phone", "tangled", "weights"),
+    "address",
+    "control",
+    "email",
+    "link",
+    "markup",
+    "mention",
+    "parameters",
+    "phone",
+    "tangled",
+    "weights",
     "wrapper",
 )
 """`address`: of a machine; `tangled`: the rules went on finding something; only the words of such a text are left."""

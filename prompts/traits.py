@@ -46,9 +46,7 @@ class Trait(IntFlag):
     MARKS = auto()  # a comma or semicolon after another
     EDGES = auto()  # signs at the start or end that belong to no word
     QUOTED = auto()  # quotation marks at both ends
-    NUMBERS = (
-        auto()
-    )  # seven digits in groups close to each other or after a plus, three before full stops, or seven colons
+    NUMBERS = auto()  # seven digits close to each other or after a plus, three before full stops, or seven colons
 
 
 _SINGLE = {"&": Trait.AMPERSAND, "@": Trait.AT, "#": Trait.HASH, "<": Trait.ANGLE, "[": Trait.SQUARE}
