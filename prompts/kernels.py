@@ -40,5 +40,5 @@ def _cache() -> str:
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = (Path(chosen) if chosen else user / "prd" / "kernels") / sources.hexdigest()[:16]
     if not folder.exists():
-        console.print("first use on this machine: loops are compiled, which takes about a minute", markup=False)
+        console.print("first use on this machine: loops are compiled, which takes a minute or two", markup=False)
     return str(folder)
