@@ -38,12 +38,14 @@ class _Ending:
         self._again: threading.Timer | None = None
 
     def begin(self, *_: Any) -> None:
+        self.reached()  # what is on its way must not be interrupted by what was to start it
         self.has_begun = True
         sys.exit(EXIT_CODE)
 
     def begin_again(self, dropped: "sys.UnraisableHookArgs") -> None:
         if not (self.has_begun and dropped.exc_type is SystemExit):
             return sys.__unraisablehook__(dropped)
+        self.reached()
         self._again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM))
         self._again.daemon = True
         self._again.start()
