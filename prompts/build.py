@@ -28,7 +28,7 @@ from prompts.scores.revision import revision
 from prompts.searched import Searched, past_of
 from prompts.selection import VERDICTS, Selection, select
 from prompts.shards import Shards
-from prompts.sources import Source, find_source, find_sources, prompts_of, source_names
+from prompts.sources import Source, find_source, find_sources, keyed_prompts, merged_prompts, source_names
 from prompts.statistics import Statistics
 from prompts.versions import RECIPE, versions
 from prompts.writing import Decided, write_rows
@@ -167,7 +167,8 @@ def _build(
 ) -> dict[str, Any]:
     scratch = folder / _SCRATCH
     scratch.mkdir()
-    shards, statistics = _decide(config, sources, prompts_of(held_out), root, engine, folder, scratch)
+    evaluation = [keyed_prompts(source) for source in held_out]
+    shards, statistics = _decide(config, sources, merged_prompts(evaluation), root, engine, folder, scratch)
     written = shards.write(folder)
     scratch.rmdir()
     content: dict[str, Any] = {"rules": RULES, "policy": _policy(config, sources), "content": written.digest}
@@ -177,7 +178,8 @@ def _build(
     stats = {
         **statistics.result(),
         "evaluation": [
-            {"name": source.name, "file": source.file, "prompts": len(prompts_of([source]))} for source in held_out
+            {"name": source.name, "file": source.file, "prompts": len(prompts)}
+            for source, prompts in zip(held_out, evaluation, strict=True)
         ],
         "missing": [asdict(source) for source in missing],
         "splits": written.splits,

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -77,20 +77,31 @@ def load_prompts(source: str | SourceConfig) -> list[str]:
 
 def prompts_of(sources: Sequence[Source]) -> list[str]:
     """`load_prompts` of sources that were found before."""
+    return merged_prompts([keyed_prompts(source) for source in sources])
+
+
+def keyed_prompts(source: Source) -> dict[str, str]:
+    """Normalised text → prompt, the first of equal ones; raises as `load_prompts` does."""
     prompts: dict[str, str] = {}
-    for source in sources:
-        held, refused = 0, 0
-        for frame in source.batches():
-            refused += frame["reason"].count()
-            good = frame.filter(pl.col("reason").is_null())["text"]
-            for key, text in zip(normalise_texts(good), tidy_texts(good), strict=True):
-                if key:
-                    prompts.setdefault(key, text)
-                    held += 1
-        if not held:
-            raise InputError(f"{source.file} holds no prompt", "expected one a line, or a table with a text column")
-        if refused:
-            console.print(f"{source.file}: {refused} rows hold no prompt and were left out", markup=False)
+    refused = 0
+    for frame in source.batches():
+        refused += frame["reason"].count()
+        good = frame.filter(pl.col("reason").is_null())["text"]
+        for key, text in zip(normalise_texts(good), tidy_texts(good), strict=True):
+            if key:
+                prompts.setdefault(key, text)
+    if not prompts:
+        raise InputError(f"{source.file} holds no prompt", "expected one a line, or a table with a text column")
+    if refused:
+        console.print(f"{source.file}: {refused} rows hold no prompt and were left out", markup=False)
+    return prompts
+
+
+def merged_prompts(sets: Sequence[Mapping[str, str]]) -> list[str]:
+    """Prompts of several `keyed_prompts`, those of the first set first."""
+    prompts: dict[str, str] = {}
+    for each in sets:
+        prompts |= {key: text for key, text in each.items() if key not in prompts}
     return list(prompts.values())
 
 
